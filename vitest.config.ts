@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+
+const define = { __MUTANT__: '""', __VERSION__: '"test"' };
+const needsServers = ["test/**/*.{mysql,kafka,e2e,services}.test.ts"];
+
+/** `unit` needs nothing; `servers` starts real MySQL and Kafka and runs one file at a time. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        define,
+        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: needsServers, testTimeout: 30_000 },
+      },
+      {
+        define,
+        test: {
+          name: "servers",
+          include: needsServers,
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
