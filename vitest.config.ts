@@ -9,14 +9,20 @@ export default defineConfig({
     projects: [
       {
         define,
-        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: needsServers, testTimeout: 30_000 },
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: needsServers,
+          testTimeout: 30_000,
+        },
       },
       {
         define,
         test: {
           name: "servers",
           include: needsServers,
-          fileParallelism: false,
+          pool: "forks",
+          poolOptions: { forks: { singleFork: true } },
           testTimeout: 180_000,
           hookTimeout: 600_000,
         },

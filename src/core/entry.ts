@@ -1,0 +1,60 @@
+/**
+ * What moves through the pipeline: an entry is a run of consecutive row changes of one transaction with
+ * the marks beside it. Queue, commit-log map and watcher work per entry, never per row.
+ */
+import type { Boundary, TransactionPart } from "./checkpoint.ts";
+import type { Rows } from "./rows.ts";
+
+/** The transaction that rows belong to. */
+export interface Transaction {
+  /** The GTID, or `<server_uuid>/<file>@<file_created>/<offset of its first event>`. */
+  readonly id: string;
+  readonly gtid: string | undefined;
+  /** Connection id of the client that made the change, where the binlog tells it. */
+  readonly thread: number | undefined;
+}
+
+/** Where rows come from. */
+export interface RowsOrigin {
+  readonly file: string;
+  /** Byte offset at which the rows event starts. */
+  readonly position: number;
+  readonly serverId: number;
+  /** Seconds since 1970 of the event's header. */
+  readonly timestampS: number;
+}
+
+/** Rows `first` to `first + count - 1` of one rows event. */
+export interface Change {
+  readonly transaction: Transaction;
+  readonly origin: RowsOrigin;
+  readonly rows: Rows;
+  readonly first: number;
+  readonly count: number;
+  /** Number, within the transaction and table, of row `first`: the last part of the message id. */
+  readonly firstNumber: number;
+}
+
+/**
+ * What releasing an entry adds to the checkpoint. GTIDs are kept as the ones that were completed, not as
+ * the set they lead to: writing out the set for each entry would cost more than everything else.
+ */
+export interface Mark {
+  readonly serverUuid: string;
+  readonly boundary: Boundary;
+  readonly gtids: readonly string[];
+  /** True if a transaction without GTID was completed. */
+  readonly anonymous: boolean;
+  readonly transaction: TransactionPart | undefined;
+  /** Seconds since 1970 of the newest event in the entry; 0 if none carried a time. */
+  readonly eventTimeS: number;
+}
+
+export interface Entry {
+  /** Dense: 0, 1, 2 … within one run of a pipeline. */
+  readonly seq: number;
+  /** Bytes of row data, counted against the memory budget until the entry is delivered. */
+  readonly bytes: number;
+  readonly changes: readonly Change[];
+  readonly mark: Mark;
+}

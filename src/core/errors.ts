@@ -1,0 +1,86 @@
+/**
+ * Every way in which Tidemark can fail, and what it does about each. Decided here once, never by the
+ * text of a message. An error is thrown or logged, never both: the supervisor logs it, once.
+ *
+ *   retry     what is down is waited for, with back-off, for ever, by the stage that met it
+ *   restart   the pipeline ends and begins again from its commit log, as after a crash
+ *   halt      a person is needed: the pipeline ends, and the process with `exitCode`
+ */
+export type Reaction = "retry" | "restart" | "halt";
+
+interface ErrorKind {
+  readonly reaction: Reaction;
+  readonly exitCode: number;
+}
+
+export const errorCodes = {
+  /** Tidemark itself is wrong. Nothing was skipped; please report it with the log. */
+  BUG: { reaction: "halt", exitCode: 70 },
+  /** The command line cannot be understood. */
+  USAGE: { reaction: "halt", exitCode: 64 },
+  /** The configuration is not valid; every fault is listed with its path. */
+  CONFIG_INVALID: { reaction: "halt", exitCode: 78 },
+  /** A setting of the MySQL server makes its binlog unusable; the message holds the statement that mends it. */
+  SOURCE_SETTING: { reaction: "halt", exitCode: 78 },
+  /** MySQL or Kafka refused the user, the password, or a privilege. */
+  ACCESS_DENIED: { reaction: "halt", exitCode: 77 },
+  /** MySQL cannot be reached, or the connection was lost. */
+  SOURCE_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
+  /** Another replica with the identity of this pipeline has connected to MySQL. */
+  SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },
+  /** The server no longer has the position to resume from, or it is another server. */
+  POSITION_UNUSABLE: { reaction: "halt", exitCode: 65 },
+  /** An event that can carry rows cannot be decoded, or its rows may never be committed. */
+  EVENT_UNREADABLE: { reaction: "halt", exitCode: 65 },
+  /** A row is larger than `queue.max_row`. */
+  ROW_TOO_LARGE: { reaction: "halt", exitCode: 65 },
+  /** The destination cannot be reached, or is not able to take messages now. */
+  SINK_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
+  /** It is unknown which messages in flight have arrived: the destination has to be read again. */
+  SINK_OUTCOME_UNKNOWN: { reaction: "restart", exitCode: 69 },
+  /** The destination refuses a message for good, and no dead-letter target is configured. */
+  MESSAGE_REFUSED: { reaction: "halt", exitCode: 65 },
+  /** The destination is set up in a way that would break a promise, such as another clean-up policy. */
+  SINK_SETTING: { reaction: "halt", exitCode: 78 },
+  /** The destination already holds messages of this pipeline, but there is no checkpoint for them. */
+  OUTPUT_UNKNOWN: { reaction: "halt", exitCode: 65 },
+  /** The commit log cannot be understood, or does not fit the destination. */
+  COMMIT_LOG_UNUSABLE: { reaction: "halt", exitCode: 65 },
+  /** Another instance runs this pipeline. */
+  TAKEN_OVER: { reaction: "halt", exitCode: 75 },
+  /** A stop was asked for, and not everything could be delivered within `shutdown_grace_ms`. */
+  DRAIN_TIMEOUT: { reaction: "halt", exitCode: 69 },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The only error that Tidemark raises on purpose. `message` is one sentence that says what to do. */
+export class TidemarkError extends Error {
+  override readonly name = "TidemarkError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get reaction(): Reaction {
+    return errorCodes[this.code].reaction;
+  }
+
+  get exitCode(): number {
+    return errorCodes[this.code].exitCode;
+  }
+}
+
+/** Any thrown value as one of ours. What is not ours is a bug, and keeps its cause. */
+export function toTidemarkError(thrown: unknown): TidemarkError {
+  if (thrown instanceof TidemarkError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new TidemarkError("BUG", `Unexpected error: ${text}`, { cause: thrown });
+}
+
+/** Holds for our own mistakes only. Bad input from MySQL, Kafka or a person gets a code of its own. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new TidemarkError("BUG", message);
+}

@@ -1,0 +1,27 @@
+/**
+ * Where checkpoints are kept: a compacted Kafka topic or a file.
+ * test/contract/commit-log.ts holds the tests that every implementation passes.
+ */
+import type { Checkpoint } from "../core/checkpoint.ts";
+
+export interface CommitLog {
+  /**
+   * Takes the lock, where there is one, and reads the valid record with the highest generation and sequence.
+   *
+   * @returns undefined if this pipeline has none.
+   * @throws TidemarkError COMMIT_LOG_UNUSABLE for a damaged record, TAKEN_OVER if another instance holds
+   *   the lock, SINK_SETTING if the store cannot keep its promise. Waits for a store that is down.
+   */
+  open(signal: AbortSignal): Promise<Checkpoint | undefined>;
+
+  /**
+   * Resolves when the record is durable. Called with one record at a time, each above the one before,
+   * always with all next offsets; the first of a run is written whole.
+   */
+  append(checkpoint: Checkpoint, signal: AbortSignal): Promise<void>;
+
+  /** Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts. */
+  follow(signal: AbortSignal): Promise<void>;
+
+  close(): Promise<void>;
+}
