@@ -1,0 +1,72 @@
+/**
+ * Entries that wait for the next flush: every `flushIntervalMs`, or as soon as there is a full batch.
+ * It is bounded by the waiting queue, which every entry enters first.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Entry } from "../core/entry.ts";
+import { Wake } from "../core/signal.ts";
+
+export interface PendingChannelOptions {
+  /** 0 flushes whenever there is something. */
+  readonly flushIntervalMs: number;
+  readonly batchBytes: number;
+  readonly clock: Clock;
+}
+
+export class PendingChannel {
+  readonly #options: PendingChannelOptions;
+  readonly #changed = new Wake();
+  #entries: Entry[] = [];
+  #bytes = 0;
+  #closed = false;
+  #lastFlushMs = -Infinity;
+
+  constructor(options: PendingChannelOptions) {
+    this.#options = options;
+  }
+
+  push(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#bytes += entry.bytes;
+    this.#changed.notify();
+  }
+
+  /** Nothing more comes: what is left is flushed at once. */
+  close(): void {
+    this.#closed = true;
+    this.#changed.notify();
+  }
+
+  get #urgent(): boolean {
+    return this.#closed || this.#bytes >= this.#options.batchBytes;
+  }
+
+  /**
+   * The entries of the next flush.
+   *
+   * @returns an empty array only when the channel is closed and drained.
+   */
+  async take(signal: AbortSignal): Promise<readonly Entry[]> {
+    await this.#changed.until(() => this.#entries.length > 0 || this.#closed, signal);
+    await this.#interval(signal);
+    const entries = this.#entries;
+    this.#entries = [];
+    this.#bytes = 0;
+    this.#lastFlushMs = this.#options.clock.nowMs();
+    return entries;
+  }
+
+  /** Waits for the rest of the flush interval, cut short when a batch is full or nothing more comes. */
+  async #interval(signal: AbortSignal): Promise<void> {
+    const { clock, flushIntervalMs } = this.#options;
+    const dueMs = this.#lastFlushMs + flushIntervalMs;
+    const isDue = (): boolean => this.#urgent || clock.nowMs() >= dueMs;
+    if (isDue()) return;
+    const cancel = clock.after(dueMs - clock.nowMs(), () => this.#changed.notify());
+    try {
+      await this.#changed.until(isDue, signal);
+    } finally {
+      cancel();
+    }
+  }
+}

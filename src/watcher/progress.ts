@@ -1,0 +1,100 @@
+/**
+ * The checkpoint in the making: released marks and places are added to it in order, and it is written
+ * out only when the commit log is ready for the next record.
+ */
+import type { Checkpoint, NextOffsets, SourcePosition } from "../core/checkpoint.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Mark } from "../core/entry.ts";
+import { GtidSet } from "../core/gtid-set.ts";
+import type { Place } from "../sinks/sink.ts";
+
+export interface ProgressOptions {
+  readonly pipeline: string;
+  readonly reader: string;
+  readonly delivery: Checkpoint["delivery"];
+  readonly output: string;
+  /** Generation of this run: one above the last in the commit log. */
+  readonly generation: number;
+  readonly start: SourcePosition;
+  readonly nextOffsets: NextOffsets;
+  readonly clock: Clock;
+}
+
+export class Progress {
+  readonly #options: ProgressOptions;
+  readonly #gtidSet: GtidSet;
+  readonly #nextOffsets = new Map<string, Map<string, number>>();
+  #position: SourcePosition;
+  #eventTimeS = 0;
+  #sequence = 0;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#position = options.start;
+    this.#gtidSet = GtidSet.parse(options.start.gtidSet);
+    this.addOffsets(options.nextOffsets);
+  }
+
+  /** Adds what releasing one entry means. Must be called in the order of the queue. */
+  release(mark: Mark, places: readonly Place[]): void {
+    for (const gtid of mark.gtids) this.#gtidSet.add(gtid);
+    this.#position = {
+      serverUuid: mark.serverUuid,
+      boundary: mark.boundary,
+      gtidSet: "",
+      transaction: mark.transaction,
+      anonymous: this.#position.anonymous || mark.anonymous,
+    };
+    if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
+    for (const place of places) {
+      this.#partitions(place.destination).set(String(place.partition), place.nextOffset);
+    }
+  }
+
+  /** Base offsets of partitions before their first message. */
+  addOffsets(offsets: NextOffsets): void {
+    for (const [destination, partitions] of Object.entries(offsets)) {
+      const known = this.#partitions(destination);
+      for (const [partition, offset] of Object.entries(partitions)) known.set(partition, offset);
+    }
+  }
+
+  #partitions(destination: string): Map<string, number> {
+    let partitions = this.#nextOffsets.get(destination);
+    if (partitions === undefined) {
+      partitions = new Map();
+      this.#nextOffsets.set(destination, partitions);
+    }
+    return partitions;
+  }
+
+  /** The next record for the commit log; each has a sequence number above the one before. */
+  nextCheckpoint(): Checkpoint {
+    const { pipeline, reader, delivery, output, generation, clock } = this.#options;
+    const { serverUuid, boundary, transaction, anonymous } = this.#position;
+    const sequence = this.#sequence;
+    this.#sequence += 1;
+    return {
+      version: 1,
+      reader,
+      pipeline,
+      generation,
+      sequence,
+      written_at: new Date(clock.wallMs()).toISOString(),
+      server_uuid: serverUuid,
+      file: boundary.file,
+      file_created: boundary.fileCreated,
+      position: boundary.position,
+      gtid_set: this.#gtidSet.toString(),
+      anonymous,
+      transaction: transaction ?? null,
+      event_time: this.#eventTimeS > 0 ? new Date(this.#eventTimeS * 1000).toISOString() : null,
+      delivery,
+      output,
+      next_offsets: Object.fromEntries(
+        [...this.#nextOffsets].map(([name, partitions]) => [name, Object.fromEntries(partitions)]),
+      ),
+      snapshot: null,
+    };
+  }
+}
