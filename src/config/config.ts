@@ -1,0 +1,129 @@
+/**
+ * The configuration as the rest of the program uses it: checked, every default filled in, sizes in
+ * bytes, secrets and certificates read from their files. What a person writes is in schema.ts.
+ */
+
+export interface Config {
+  readonly source: SourceConfig;
+  readonly queue: QueueConfig;
+  /** At least one; the names are unique. */
+  readonly pipelines: readonly PipelineConfig[];
+  readonly log: LogConfig;
+  /** How long a stop may take to deliver what was already read. */
+  readonly shutdownGraceMs: number;
+}
+
+export interface SourceConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** The pipeline at index n of the list registers as replica `serverId + n`. */
+  readonly serverId: number;
+  readonly tls: TlsConfig;
+  readonly start: StartConfig;
+}
+
+/** `preferred` is for MySQL only: Kafka's listeners do not negotiate. */
+export type TlsMode = "disabled" | "preferred" | "required" | "verify_ca" | "verify_identity";
+
+export interface TlsConfig {
+  readonly mode: TlsMode;
+  /** Contents of the PEM files, not their paths. Without `ca` the authorities that Node knows count. */
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** Where to begin when there is no checkpoint. */
+export type StartConfig =
+  | { readonly kind: "latest" }
+  | { readonly kind: "earliest" }
+  | { readonly kind: "gtid-set"; readonly gtidSet: string }
+  | { readonly kind: "position"; readonly file: string; readonly position: number };
+
+export interface QueueConfig {
+  readonly flushIntervalMs: number;
+  /** The whole process's budget. */
+  readonly memoryBytes: number;
+  /** One pipeline's equal share of it. */
+  readonly memoryPerPipelineBytes: number;
+  readonly maxRowBytes: number;
+  readonly maxEntries: number;
+}
+
+export type Delivery = "at-least-once" | "effectively-once";
+export type EventKind = "insert" | "update" | "delete";
+
+export interface PipelineConfig {
+  readonly name: string;
+  /** Patterns for `compileTableFilter`. */
+  readonly tables: readonly string[];
+  /** Each at most once, in the order insert, update, delete. */
+  readonly events: readonly EventKind[];
+  readonly format: FormatConfig;
+  readonly sink: SinkConfig;
+  readonly commitLog: CommitLogConfig;
+}
+
+export interface FormatConfig {
+  readonly type: "debezium";
+  /** Whether a delete is followed by a message with the same key and no value. */
+  readonly tombstones: boolean;
+}
+
+export type SinkConfig = KafkaSinkConfig | FileSinkConfig | StdoutSinkConfig;
+
+export interface KafkaSinkConfig {
+  readonly type: "kafka";
+  /** `host:port`, always with a port. */
+  readonly brokers: readonly string[];
+  /** Topic name with the placeholders `{database}` and `{table}`. */
+  readonly topic: string;
+  readonly delivery: Delivery;
+  readonly createTopics: CreateTopicsConfig;
+  readonly tls: TlsConfig;
+  readonly sasl: SaslConfig | undefined;
+}
+
+export interface CreateTopicsConfig {
+  readonly partitions: number;
+  /** -1 leaves it to the broker. */
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
+
+export interface SaslConfig {
+  readonly mechanism: SaslMechanism;
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface FileSinkConfig {
+  readonly type: "file";
+  readonly path: string;
+  /** Whether a line is `{id, topic, key, value}` instead of the value alone. */
+  readonly envelope: boolean;
+  readonly delivery: Delivery;
+}
+
+export interface StdoutSinkConfig {
+  readonly type: "stdout";
+  readonly envelope: boolean;
+  readonly delivery: "at-least-once";
+}
+
+/** A commit log in Kafka uses the brokers, TLS and login of the pipeline's sink. */
+export type CommitLogConfig =
+  | { readonly type: "kafka"; readonly topic: string }
+  | { readonly type: "file"; readonly dir: string };
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** Undefined: text on a terminal, json otherwise. */
+  readonly format: "text" | "json" | undefined;
+}
