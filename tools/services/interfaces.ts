@@ -1,0 +1,60 @@
+/** The servers as tests, demo and benchmarks see them. */
+
+/** 8.0.15 from a Maven jar, 9.7 or later from Debian's unstable suite. */
+export type MysqlVersion = "mysql-8" | "mysql-9";
+
+/** What can be named on the command line. `kafka-3` is a cluster of three brokers. */
+export type ServiceName = MysqlVersion | "kafka" | "kafka-3";
+
+export const serviceNames: readonly ServiceName[] = ["mysql-8", "mysql-9", "kafka", "kafka-3"];
+
+export interface Mysql {
+  readonly version: MysqlVersion;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** A superuser, reachable over TCP. */
+  readonly url: string;
+  readonly pid: number;
+  /** Holds the data folder (`data`) and the server's log (`log`). */
+  readonly dir: string;
+  /** Sends the raw signal to the server process: SIGKILL, SIGSTOP, SIGCONT. */
+  kill(signal: NodeJS.Signals): void;
+  /** Starts again on the same port and data. Resolves when the server answers queries. */
+  start(): Promise<void>;
+  /** Ends the server cleanly. The data stays, for `start()`. */
+  stop(): Promise<void>;
+}
+
+export interface MysqlOptions {
+  readonly port?: number;
+  /** Appended to mysqld's own, so they win. */
+  readonly args?: readonly string[];
+}
+
+export interface KafkaNode {
+  readonly id: number;
+  readonly port: number;
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when the broker is back in the cluster, which needs a majority of the nodes. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Kafka {
+  readonly brokers: readonly string[];
+  readonly nodes: readonly KafkaNode[];
+  readonly dir: string;
+  /** Of the first node. */
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+export interface KafkaOptions {
+  /** Three: replication factor 3, min.insync.replicas 2. */
+  readonly brokers?: 1 | 3;
+  /** Added to every broker's server.properties, so they win. */
+  readonly properties?: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,52 @@
+/**
+ * Real MySQL servers and Kafka clusters for tests, the demo and benchmarks, without Docker.
+ *
+ *   startMysql ─▶ mysql-server.ts ─▶ mysql-program.ts ─┐               ┌─▶ maven.ts
+ *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┴─▶ cache.ts  ──┼─▶ debian-unstable.ts
+ *                     │                                                └─▶ packages.ts (apt-get)
+ *                     └─▶ server-process.ts, keeper.ts
+ *
+ * 1. Every server has its own temporary folder and ports, on the loopback interface only.
+ * 2. Nothing outlives the process that started it, even if that is killed: see keeper.mjs.
+ * 3. The first start downloads; later ones take seconds and need no network.
+ */
+import type {
+  Kafka,
+  KafkaOptions,
+  Mysql,
+  MysqlOptions,
+  MysqlVersion,
+  ServiceName,
+} from "./interfaces.ts";
+import { kafkaProgram } from "./kafka-program.ts";
+import { launchKafka } from "./kafka-server.ts";
+import { mysqlProgram } from "./mysql-program.ts";
+import { launchMysql } from "./mysql-server.ts";
+import { killAllServers } from "./server-process.ts";
+import { removeKeptFolders } from "./keeper.ts";
+
+export type { Kafka, KafkaNode, Mysql, MysqlVersion, ServiceName } from "./interfaces.ts";
+
+export function startMysql(version: MysqlVersion, options: MysqlOptions = {}): Promise<Mysql> {
+  return launchMysql(version, options);
+}
+
+export function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
+  return launchKafka(options);
+}
+
+/** Ends everything this process started, at once, and removes its temporary folders. */
+export async function stopAll(): Promise<void> {
+  await killAllServers();
+  removeKeptFolders();
+}
+
+/** Only downloads and installs what is missing. */
+export async function prepare(names: readonly ServiceName[]): Promise<void> {
+  const kafka = names.some(name => name === "kafka" || name === "kafka-3");
+  const versions = (["mysql-8", "mysql-9"] as const).filter(version => names.includes(version));
+  const jobs: Promise<unknown>[] = versions.map(mysqlProgram);
+  if (kafka) jobs.push(kafkaProgram());
+  const results = await Promise.allSettled(jobs);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}
