@@ -26,6 +26,8 @@ export const errorCodes = {
   ACCESS_DENIED: { reaction: "halt", exitCode: 77 },
   /** MySQL cannot be reached, or the connection was lost. */
   SOURCE_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
+  /** Another server answers at the address than before; the pipeline begins again by its GTID set. */
+  SOURCE_CHANGED: { reaction: "restart", exitCode: 65 },
   /** Another replica with the identity of this pipeline has connected to MySQL. */
   SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },
   /** The server no longer has the position to resume from, or it is another server. */

@@ -104,9 +104,11 @@ export class Watcher {
 
   /** Resolves after `close`, when the final position is in the commit log. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!this.#closed || this.#version > this.#writtenVersion) {
+    for (;;) {
+      const last = this.#closed; // Looked at before the head: what was acknowledged by then is released.
       this.release();
       if (this.#version > this.#writtenVersion) await this.#write(signal);
+      else if (last) return;
       if (!this.#closed && !this.#urgent) await this.#interval(signal);
     }
   }
@@ -115,13 +117,13 @@ export class Watcher {
     const { commitLog, progress, clock } = this.#options;
     const version = this.#version;
     this.#urgent = false;
-    let writing = true;
+    const write = { pending: true };
     const append = commitLog.append(progress.nextCheckpoint(), signal).finally(() => {
-      writing = false;
+      write.pending = false;
       this.#wake.notify();
     });
     append.catch(() => undefined);
-    while (writing) {
+    while (write.pending) {
       await this.#interval(signal);
       this.release(); // Places in the queue become free while a slow write is under way.
     }

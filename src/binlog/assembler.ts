@@ -1,0 +1,387 @@
+/**
+ * Turns binlog events into entries, each with what releasing it means for the checkpoint.
+ *
+ *   gtid, begin, rows, rows, …, commit  ──▶  entry(rows), entry(rows), …, entry(rows + transaction end)
+ *
+ * Invariants:
+ *
+ *   1. A boundary is the end of a complete transaction. It ends at XID, Query COMMIT or ROLLBACK, or,
+ *      where no BEGIN is open, at its Query (DDL). A GTID is completed there and nowhere else.
+ *   2. An entry holds rows of one transaction only. Marks of transactions without captured rows are
+ *      gathered and leave with the next entry, or at the end of a batch.
+ *   3. Row numbers count the captured rows of a transaction and table from 0, before any filter on
+ *      events, so that a message id never depends on the configuration.
+ *   4. `restart` goes back to what was handed out: the rows of the open transaction that are in entries
+ *      already are read again, compared by checksum, and dropped.
+ */
+import { crc32 } from "node:zlib";
+import type { Boundary, SourcePosition, TablePart, TransactionPart } from "../core/checkpoint.ts";
+import type { Change, Entry, Mark, RowsOrigin, Transaction } from "../core/entry.ts";
+import { TidemarkError } from "../core/errors.ts";
+import { GtidSet } from "../core/gtid-set.ts";
+import { tableId, type Rows } from "../core/rows.ts";
+import type { BinlogEvent, DumpStart } from "./reader.ts";
+
+type Event<K extends BinlogEvent["kind"]> = Extract<BinlogEvent, { kind: K }>;
+
+export interface AssemblerOptions {
+  /** Where the stream begins; its `transaction` is dropped from the replay. */
+  readonly start: SourcePosition;
+  /** The server that is read; another one than `start.serverUuid` after a failover. */
+  readonly serverUuid: string;
+  readonly entryBytesMax: number;
+  readonly entryRowsMax: number;
+  /** A larger row is refused. */
+  readonly rowBytesMax: number;
+}
+
+/** Entries that carry no rows are cut at this many GTIDs, so that their marks stay small. */
+const GTIDS_MAX = 1000;
+
+interface OpenTransaction extends Transaction {
+  thread: number | undefined;
+  /** BEGIN or XA START was seen: only a commit or rollback ends it. */
+  begun: boolean;
+  /** Captured rows seen so far, by table. */
+  readonly tables: Map<string, TablePart>;
+  /** What is dropped from it because it is in entries already. */
+  readonly released: Readonly<Record<string, TablePart>>;
+}
+
+export class Assembler {
+  readonly #options: AssemblerOptions;
+  /** Transactions done before the start. A replica may log them in another order than we saw them. */
+  readonly #done: GtidSet;
+  /** What the entries handed out so far lead to. */
+  #handedOut: Mark;
+  #file = "";
+  #fileCreated = 0;
+  #boundary: Boundary;
+  #transaction: OpenTransaction | undefined;
+  /** Released part of the transaction that comes next, after a start or restart inside it. */
+  #replay: TransactionPart | undefined;
+  /** The transaction is done already: its rows are passed over. */
+  #passOver = false;
+  #seq = 0;
+  #changes: Change[] = [];
+  #rowsHeld = 0;
+  #bytesHeld = 0;
+  #gtids: string[] = [];
+  #anonymous = false;
+  #marked = false;
+  #eventTimeS = 0;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+    this.#boundary = options.start.boundary;
+    this.#replay = options.start.transaction;
+    this.#done = GtidSet.parse(options.start.gtidSet);
+    this.#handedOut = {
+      serverUuid: options.start.serverUuid,
+      boundary: options.start.boundary,
+      gtids: [],
+      anonymous: false,
+      transaction: options.start.transaction,
+      eventTimeS: 0,
+    };
+  }
+
+  /** Forgets what was not handed out, and says where the reader has to begin again. */
+  restart(): DumpStart {
+    const { serverUuid, start } = this.#options;
+    this.#file = "";
+    this.#boundary = this.#handedOut.boundary;
+    this.#replay = this.#handedOut.transaction;
+    this.#transaction = undefined;
+    this.#passOver = false;
+    this.#clear();
+    if (this.#handedOut.serverUuid !== serverUuid) {
+      return { kind: "gtid-set", gtidSet: start.gtidSet };
+    }
+    return { kind: "position", file: this.#boundary.file, position: this.#boundary.position };
+  }
+
+  /** Takes one event; returns the entries that it completes, mostly none or one. */
+  push(event: BinlogEvent): readonly Entry[] {
+    switch (event.kind) {
+      case "file":
+        return this.#onFile(event);
+      case "gtid":
+        this.#open(event.gtid, event.position);
+        return [];
+      case "begin":
+        this.#onBegin(event);
+        return [];
+      case "rows":
+        return this.#onRows(event);
+      case "commit":
+        return this.#finish(event);
+      case "rollback":
+        return this.#onRollback(event);
+      case "statement":
+        return this.#transaction?.begun === true ? [] : this.#finish(event);
+      case "heartbeat":
+        this.#onHeartbeat(event.nextPosition);
+        return [];
+    }
+  }
+
+  /** The marks gathered so far, if there are any: called where the stream pauses. Rows are not cut here. */
+  flush(): readonly Entry[] {
+    return this.#marked && this.#transaction === undefined ? [this.#cut()] : [];
+  }
+
+  #onFile({ file, fileCreated }: Event<"file">): readonly Entry[] {
+    const first = this.#file === "";
+    this.#file = file;
+    this.#fileCreated = fileCreated;
+    if (first) {
+      this.#onFirstFile(file, fileCreated);
+      return [];
+    }
+    if (this.#transaction !== undefined) this.#abandon("its binlog file ended before its commit");
+    this.#boundary = { file, fileCreated, position: 4 };
+    this.#marked = true;
+    return [];
+  }
+
+  #onFirstFile(file: string, fileCreated: number): void {
+    const { start, serverUuid } = this.#options;
+    const known = this.#handedOut.boundary;
+    if (this.#handedOut.serverUuid !== serverUuid) {
+      // Read by GTID set: what stands in this file before the first event sent to us is done.
+      this.#boundary = { file, fileCreated, position: 4 };
+      return;
+    }
+    // A server that was set up anew begins its file names anew: the same name is then another file.
+    if (file !== known.file || known.fileCreated === fileCreated) return;
+    throw new TidemarkError(
+      "POSITION_UNUSABLE",
+      `The server's ${file} is not the file that the checkpoint of ${start.serverUuid} names: it was ` +
+        `created at ${fileCreated}, not at ${known.fileCreated}. The server was reset or replaced; ` +
+        "set a new position with `tidemark position set`.",
+    );
+  }
+
+  #open(gtid: string | undefined, position: number): OpenTransaction {
+    const id = gtid ?? `${this.#options.serverUuid}/${this.#file}@${this.#fileCreated}/${position}`;
+    const part = this.#replay;
+    this.#replay = undefined;
+    if (part !== undefined && part.id !== id) {
+      throw new TidemarkError(
+        "POSITION_UNUSABLE",
+        `The checkpoint lies inside transaction ${part.id}, but the server sends ${id} at ` +
+          `${this.#file}:${position}. Set a new position with \`tidemark position set\`.`,
+      );
+    }
+    this.#passOver = gtid !== undefined && this.#done.contains(gtid);
+    this.#transaction = {
+      id,
+      gtid,
+      thread: undefined,
+      begun: false,
+      tables: new Map(),
+      released: part?.tables ?? {},
+    };
+    return this.#transaction;
+  }
+
+  #onBegin(event: Event<"begin">): void {
+    const transaction = this.#transaction ?? this.#open(undefined, event.position);
+    transaction.begun = true;
+    transaction.thread = event.thread;
+  }
+
+  #onRows(event: Event<"rows">): readonly Entry[] {
+    const transaction = this.#transaction;
+    if (transaction === undefined) {
+      throw new TidemarkError(
+        "EVENT_UNREADABLE",
+        `The rows event at ${this.#file}:${event.position} stands outside a transaction.`,
+      );
+    }
+    if (this.#passOver) return [];
+    const table = tableId(event.rows.table);
+    const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
+    const first = this.#dropReleased(event, transaction, known);
+    const entries: Entry[] = [];
+    for (let from = first; from < event.rows.count;) from = this.#take(event, from, entries);
+    return entries;
+  }
+
+  /** Passes over rows that are in entries already; returns the first row that is not. */
+  #dropReleased(
+    { rows, position }: Event<"rows">,
+    transaction: OpenTransaction,
+    known: TablePart,
+  ): number {
+    const table = tableId(rows.table);
+    const released = transaction.released[table];
+    if (released === undefined || known.rows >= released.rows) return 0;
+    const count = Math.min(rows.count, released.rows - known.rows);
+    const crc = checksum(rows, 0, count, known.crc);
+    transaction.tables.set(table, { rows: known.rows + count, crc });
+    if (known.rows + count === released.rows && crc !== released.crc) {
+      throw new TidemarkError(
+        "POSITION_UNUSABLE",
+        `Transaction ${transaction.id} holds other rows of ${table} than when its first ` +
+          `${released.rows} were delivered (seen at ${this.#file}:${position}). ` +
+          "Set a new position with `tidemark position set`.",
+      );
+    }
+    return count;
+  }
+
+  /** Takes rows from `from` into the entry being built, as many as fit; returns the row after them. */
+  #take(event: Event<"rows">, from: number, entries: Entry[]): number {
+    const { entryBytesMax, entryRowsMax, rowBytesMax } = this.#options;
+    const { rows } = event;
+    let to = from;
+    let bytes = 0;
+    while (
+      to < rows.count &&
+      this.#rowsHeld + to - from < entryRowsMax &&
+      this.#bytesHeld + bytes < entryBytesMax
+    ) {
+      const size = rows.rowSize(to);
+      if (size > rowBytesMax) throw this.#rowTooLarge(event, size);
+      bytes += size;
+      to += 1;
+    }
+    this.#hold(event, from, to - from);
+    this.#bytesHeld += bytes;
+    if (this.#rowsHeld >= entryRowsMax || this.#bytesHeld >= entryBytesMax) {
+      entries.push(this.#cut(event.nextPosition));
+    }
+    return to;
+  }
+
+  #hold(event: Event<"rows">, first: number, count: number): void {
+    const transaction = this.#transaction;
+    if (transaction === undefined || count === 0) return;
+    const table = tableId(event.rows.table);
+    const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
+    const origin: RowsOrigin = {
+      file: this.#file,
+      position: event.position,
+      serverId: event.serverId,
+      timestampS: event.timestampS,
+    };
+    const { rows } = event;
+    this.#changes.push({ transaction, origin, rows, first, count, firstNumber: known.rows });
+    transaction.tables.set(table, { rows: known.rows + count, crc: known.crc });
+    this.#rowsHeld += count;
+    this.#eventTimeS = event.timestampS;
+  }
+
+  #rowTooLarge(event: Event<"rows">, size: number): TidemarkError {
+    return new TidemarkError(
+      "ROW_TOO_LARGE",
+      `A row of ${tableId(event.rows.table)} at ${this.#file}:${event.position} has ${size} bytes, ` +
+        `more than queue.max_row allows (${this.#options.rowBytesMax}): raise it, and queue.memory with it.`,
+    );
+  }
+
+  #onRollback(event: Event<"rollback">): readonly Entry[] {
+    const delivered = this.#transaction !== undefined && this.#transaction.tables.size > 0;
+    if (delivered) this.#abandon("it was rolled back after rows that were delivered");
+    return this.#finish(event);
+  }
+
+  /** Rows of a transaction that never completes may have been delivered: a person has to look. */
+  #abandon(reason: string): void {
+    const transaction = this.#transaction;
+    this.#transaction = undefined;
+    if (transaction === undefined || transaction.tables.size === 0) return;
+    throw new TidemarkError(
+      "EVENT_UNREADABLE",
+      `Transaction ${transaction.id} in ${this.#file} cannot be taken back: ${reason}. ` +
+        "Compare the tables it names with the destination, then set a new position.",
+    );
+  }
+
+  #finish({ position, nextPosition, timestampS }: Event<"commit" | "rollback" | "statement">) {
+    const transaction = this.#transaction ?? this.#open(undefined, position);
+    if (!this.#passOver) {
+      if (transaction.gtid === undefined) this.#anonymous = true;
+      else this.#gtids.push(transaction.gtid);
+    }
+    this.#transaction = undefined;
+    this.#passOver = false;
+    this.#boundary = { file: this.#file, fileCreated: this.#fileCreated, position: nextPosition };
+    this.#eventTimeS = timestampS;
+    this.#marked = true;
+    return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : [];
+  }
+
+  /** A heartbeat moves the position outside transactions only, and the set never. */
+  #onHeartbeat(nextPosition: number): void {
+    const here = this.#boundary.file === this.#file;
+    if (this.#transaction !== undefined || !here) return;
+    if (nextPosition <= this.#boundary.position) return;
+    this.#boundary = { ...this.#boundary, position: nextPosition };
+    this.#marked = true;
+  }
+
+  /** Closes the entry being built. `cutAt` is where the next row event begins, if inside a transaction. */
+  #cut(cutAt = 0): Entry {
+    const mark = this.#mark(cutAt);
+    const entry: Entry = { seq: this.#seq, bytes: this.#bytesHeld, changes: this.#changes, mark };
+    this.#seq += 1;
+    this.#handedOut = mark;
+    this.#clear();
+    return entry;
+  }
+
+  #mark(cutAt: number): Mark {
+    const transaction = this.#transaction;
+    const common = { serverUuid: this.#options.serverUuid, eventTimeS: this.#eventTimeS };
+    if (__MUTANT__ === "gtid-before-commit" && transaction?.gtid !== undefined) {
+      const boundary = { ...this.#boundary, position: cutAt };
+      return {
+        ...common,
+        boundary,
+        gtids: [transaction.gtid],
+        anonymous: false,
+        transaction: undefined,
+      };
+    }
+    return {
+      ...common,
+      boundary: this.#boundary,
+      gtids: this.#gtids,
+      anonymous: this.#anonymous,
+      transaction: transaction
+        ? { id: transaction.id, tables: this.#tableParts(transaction) }
+        : this.#replay,
+    };
+  }
+
+  /** Checksums are needed only where an entry ends inside its transaction, so they are made here. */
+  #tableParts(transaction: OpenTransaction): Record<string, TablePart> {
+    for (const { rows, first, count } of this.#changes) {
+      const table = tableId(rows.table);
+      const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
+      transaction.tables.set(table, {
+        rows: known.rows,
+        crc: checksum(rows, first, count, known.crc),
+      });
+    }
+    return Object.fromEntries(transaction.tables);
+  }
+
+  #clear(): void {
+    this.#changes = [];
+    this.#rowsHeld = 0;
+    this.#bytesHeld = 0;
+    this.#gtids = [];
+    this.#anonymous = false;
+    this.#marked = false;
+  }
+}
+
+function checksum(rows: Rows, first: number, count: number, crc: number): number {
+  let value = crc;
+  for (let row = first; row < first + count; row += 1) value = crc32(rows.rowBytes(row), value);
+  return value;
+}

@@ -1,0 +1,93 @@
+/**
+ * Entries from MySQL for as long as the pipeline runs: reads, reconnects, and goes on where it was.
+ *
+ * A lost connection is waited for, with back-off, for ever; each attempt has a new reader, which begins
+ * at the last boundary handed out, so that nothing is skipped and nothing comes twice.
+ */
+import { Backoff } from "../core/backoff.ts";
+import { sleep, type Clock } from "../core/clock.ts";
+import type { Entry } from "../core/entry.ts";
+import { TidemarkError, toTidemarkError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Assembler } from "./assembler.ts";
+import type { BinlogReader, DumpStart } from "./reader.ts";
+
+export interface BinlogSourceOptions {
+  readonly reader: BinlogReader;
+  readonly assembler: Assembler;
+  /** Asks the server who it is; it may be another one behind the same address. */
+  readonly identify: () => Promise<string>;
+  readonly serverUuid: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const RECONNECT_FIRST_MS = 200;
+const RECONNECT_MAX_MS = 5_000;
+
+export class BinlogSource {
+  readonly #options: BinlogSourceOptions;
+  readonly #backoff = new Backoff({ firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS });
+  /** True from a loss until events arrive again: an outage is logged once at each end. */
+  #lost = false;
+  reconnects = 0;
+
+  constructor(options: BinlogSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Ends when the signal aborts; throws what waiting cannot mend. */
+  async *entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
+    while (!signal.aborted) {
+      try {
+        yield* this.#connection(this.#options.assembler.restart(), signal);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        await this.#wait(toTidemarkError(thrown), signal);
+      }
+    }
+  }
+
+  async *#connection(
+    start: DumpStart,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Entry[], void, undefined> {
+    const { reader, assembler } = this.#options;
+    await this.#checkIdentity();
+    for await (const events of reader.events(start, signal)) {
+      const entries: Entry[] = [];
+      for (const event of events) entries.push(...assembler.push(event));
+      entries.push(...assembler.flush());
+      this.#found();
+      if (entries.length > 0) yield entries;
+    }
+  }
+
+  async #checkIdentity(): Promise<void> {
+    const { identify, serverUuid } = this.#options;
+    const found = await identify();
+    if (found === serverUuid) return;
+    throw new TidemarkError(
+      "SOURCE_CHANGED",
+      `Another MySQL server answers now: ${found} instead of ${serverUuid}.`,
+    );
+  }
+
+  #found(): void {
+    this.#backoff.reset();
+    if (!this.#lost) return;
+    this.#lost = false;
+    this.#options.logger.info({}, "reading from MySQL again");
+  }
+
+  async #wait(error: TidemarkError, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    if (error.reaction !== "retry") throw error;
+    this.reconnects += 1;
+    if (!this.#lost) {
+      this.#lost = true;
+      logger.warn({ code: error.code, reason: error.message }, "MySQL is waited for");
+    }
+    await sleep(clock, this.#backoff.delayMs(), signal).catch(() => undefined);
+  }
+}
