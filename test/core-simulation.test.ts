@@ -184,15 +184,14 @@ class Life {
       this.flusher.run(signal).then(() => this.watcher.close()),
       this.watcher.run(signal),
     ]);
-    let ended = false;
-    const finished = running.then(
-      () => (ended = true),
-      (error: unknown) => {
-        if (!signal.aborted) throw error;
-      },
-    );
+    const life: { ended: boolean; failure?: unknown } = { ended: false };
+    const finished = running
+      .catch((error: unknown) => {
+        if (!signal.aborted) life.failure = error;
+      })
+      .finally(() => (life.ended = true));
     const crashAt = this.#faults ? between(random, 1, 40) : Number.POSITIVE_INFINITY;
-    for (let step = 0; step < crashAt && !ended; step += 1) {
+    for (let step = 0; step < crashAt && !life.ended; step += 1) {
       if (step > 5_000) throw new Error("nothing moves any more");
       const moves = [
         (): void => this.#read(),
@@ -206,6 +205,7 @@ class Life {
     }
     this.#crash.abort(new Error("crash"));
     await finished;
+    if (life.failure !== undefined) throw life.failure as Error;
   }
 }
 

@@ -38,9 +38,10 @@ export class BinlogSource {
 
   /** Ends when the signal aborts; throws what waiting cannot mend. */
   async *entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
-    while (!signal.aborted) {
+    for (;;) {
       try {
         yield* this.#connection(this.#options.assembler.restart(), signal);
+        if (signal.aborted) return;
       } catch (thrown) {
         if (signal.aborted) return;
         await this.#wait(toTidemarkError(thrown), signal);

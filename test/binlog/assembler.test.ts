@@ -1,0 +1,302 @@
+import { describe, expect, test } from "vitest";
+import { Assembler, type AssemblerOptions } from "../../src/binlog/assembler.ts";
+import type { BinlogEvent } from "../../src/binlog/reader.ts";
+import type { SourcePosition } from "../../src/core/checkpoint.ts";
+import type { Entry } from "../../src/core/entry.ts";
+import type { Rows } from "../../src/core/rows.ts";
+import { rows, SERVER, table } from "../support/builders.ts";
+
+const FILE = "binlog.000007";
+const CREATED = 1_790_000_000;
+const gtid = (n: number): string => `${SERVER}:${n}`;
+
+const start = (options: Partial<SourcePosition> = {}): SourcePosition => ({
+  serverUuid: SERVER,
+  boundary: { file: FILE, fileCreated: CREATED, position: 200 },
+  gtidSet: `${SERVER}:1-9`,
+  transaction: undefined,
+  anonymous: false,
+  ...options,
+});
+
+function assembler(options: Partial<AssemblerOptions> = {}): Assembler {
+  return new Assembler({
+    start: start(),
+    serverUuid: SERVER,
+    entryBytesMax: 64 * 1024,
+    entryRowsMax: 500,
+    rowBytesMax: 1024 * 1024,
+    ...options,
+  });
+}
+
+const header = (position: number) => ({
+  position,
+  nextPosition: position + 10,
+  timestampS: 1_790_000_100,
+  serverId: 1,
+});
+const file = (name = FILE, fileCreated = CREATED): BinlogEvent => ({
+  kind: "file",
+  file: name,
+  fileCreated,
+});
+const numbered = (from: number, count: number): Rows =>
+  rows(
+    table(),
+    Array.from({ length: count }, (_, index) => [String(from + index), "x"]),
+  );
+const rowsAt = (position: number, data: Rows): BinlogEvent => ({
+  kind: "rows",
+  ...header(position),
+  rows: data,
+});
+
+/** gtid, begin, the rows events given, commit; ten bytes each from `position` on. */
+function transaction(position: number, id: string | undefined, ...data: Rows[]): BinlogEvent[] {
+  let at = position;
+  const next = () => {
+    at += 10;
+    return header(at - 10);
+  };
+  return [
+    { kind: "gtid", ...next(), gtid: id },
+    { kind: "begin", ...next(), thread: 8 },
+    ...data.map((each): BinlogEvent => ({ kind: "rows", ...next(), rows: each })),
+    { kind: "commit", ...next() },
+  ];
+}
+
+function push(target: Assembler, events: readonly BinlogEvent[]): Entry[] {
+  return events.flatMap(event => [...target.push(event)]);
+}
+
+describe("Assembler", () => {
+  test("makes one entry of a small transaction, with its end as boundary", () => {
+    const target = assembler();
+    const [only, ...more] = push(target, [file(), ...transaction(200, gtid(10), numbered(1, 3))]);
+    expect(more).toEqual([]);
+    expect(only).toMatchObject({
+      seq: 0,
+      mark: {
+        boundary: { file: FILE, fileCreated: CREATED, position: 240 },
+        gtids: [gtid(10)],
+        transaction: undefined,
+      },
+    });
+    expect(only?.changes).toMatchObject([
+      { transaction: { id: gtid(10), thread: 8 }, first: 0, count: 3, firstNumber: 0 },
+    ]);
+  });
+
+  test("keeps the boundary before a transaction until its last row is in an entry", () => {
+    const target = assembler({ entryRowsMax: 4 });
+    const entries = push(target, [file(), ...transaction(200, gtid(10), numbered(1, 10))]);
+    expect(entries.map(each => each.mark.boundary.position)).toEqual([200, 200, 240]);
+    expect(entries.map(each => each.mark.gtids)).toEqual([[], [], [gtid(10)]]);
+    expect(entries.map(each => each.mark.transaction?.tables["shop.orders"]?.rows)).toEqual([
+      4,
+      8,
+      undefined,
+    ]);
+    expect(entries.flatMap(each => each.changes.map(change => change.firstNumber))).toEqual([
+      0, 4, 8,
+    ]);
+  });
+
+  test("cuts entries by bytes as well as by rows", () => {
+    const wide = rows(
+      table(),
+      [1, 2, 3].map(id => [String(id), "y".repeat(600)]),
+    );
+    const entries = push(assembler({ entryBytesMax: 1000 }), [
+      file(),
+      ...transaction(200, gtid(10), wide),
+    ]);
+    expect(entries.map(each => each.changes[0]?.count)).toEqual([2, 1]);
+  });
+
+  test("ends a transaction without BEGIN at its statement, and none at a savepoint", () => {
+    const target = assembler();
+    push(target, [file()]);
+    const ddl: BinlogEvent[] = [
+      { kind: "gtid", ...header(200), gtid: gtid(10) },
+      { kind: "statement", ...header(210), database: "shop", sql: "ALTER TABLE orders …" },
+    ];
+    expect(push(target, ddl)).toEqual([]);
+    expect(target.flush()[0]?.mark).toMatchObject({
+      boundary: { position: 220 },
+      gtids: [gtid(10)],
+    });
+    const savepoint: BinlogEvent = {
+      kind: "statement",
+      ...header(260),
+      database: "shop",
+      sql: "SAVEPOINT a",
+    };
+    const [begin, open, data, commit] = transaction(220, gtid(11), numbered(1, 1));
+    if (!begin || !open || !data || !commit) throw new Error("four events");
+    expect(push(target, [begin, open, savepoint, data])).toEqual([]);
+    expect(push(target, [commit])).toHaveLength(1);
+  });
+
+  test("gathers transactions without captured rows into one mark", () => {
+    const target = assembler();
+    push(target, [file(), ...transaction(200, gtid(10)), ...transaction(230, gtid(11))]);
+    const [only] = target.flush();
+    expect(only).toMatchObject({
+      changes: [],
+      mark: { boundary: { position: 260 }, gtids: [gtid(10), gtid(11)] },
+    });
+    expect(target.flush()).toEqual([]);
+  });
+
+  test("moves the position at a heartbeat outside a transaction only", () => {
+    const target = assembler();
+    push(target, [file(), { kind: "heartbeat", nextPosition: 300 }]);
+    expect(target.flush()[0]?.mark).toMatchObject({ boundary: { position: 300 }, gtids: [] });
+    push(target, transaction(300, gtid(10), numbered(1, 1)).slice(0, 3));
+    push(target, [{ kind: "heartbeat", nextPosition: 900 }]);
+    expect(target.flush()).toEqual([]);
+  });
+
+  test("begins a new file at its first byte", () => {
+    const target = assembler();
+    push(target, [file(), file("binlog.000008", CREATED + 60)]);
+    expect(target.flush()[0]?.mark.boundary).toEqual({
+      file: "binlog.000008",
+      fileCreated: CREATED + 60,
+      position: 4,
+    });
+  });
+
+  test("names a transaction without GTID by its server, file and first byte", () => {
+    const [only] = push(assembler(), [file(), ...transaction(200, undefined, numbered(1, 1))]);
+    expect(only?.changes[0]?.transaction.id).toBe(`${SERVER}/${FILE}@${CREATED}/200`);
+    expect(only?.mark).toMatchObject({ anonymous: true, gtids: [] });
+  });
+
+  test("does not hand out rows of a transaction that is in the set already", () => {
+    const target = assembler();
+    expect(push(target, [file(), ...transaction(200, gtid(9), numbered(1, 3))])).toEqual([]);
+    expect(target.flush()[0]?.mark).toMatchObject({ gtids: [], boundary: { position: 240 } });
+  });
+});
+
+describe("Assembler inside a transaction", () => {
+  const events = transaction(200, gtid(10), numbered(1, 4), numbered(5, 4), numbered(9, 3));
+
+  function handedOut(count: number): Entry {
+    const found = push(assembler({ entryRowsMax: 3 }), [file(), ...events])[count - 1];
+    if (!found) throw new Error(`no entry ${count}`);
+    return found;
+  }
+
+  test.each([1, 2, 3])("goes on after entry %i without a row twice or missing", count => {
+    const { mark } = handedOut(count);
+    const target = assembler({
+      entryRowsMax: 3,
+      start: start({ boundary: mark.boundary, transaction: mark.transaction }),
+    });
+    const rest = push(target, [file(), ...events]);
+    expect(rest.flatMap(each => each.changes.map(change => change.firstNumber))[0]).toBe(3 * count);
+    expect(rest.reduce((sum, each) => sum + each.changes.reduce((n, c) => n + c.count, 0), 0)).toBe(
+      11 - 3 * count,
+    );
+    expect(rest.at(-1)?.mark).toMatchObject({ gtids: [gtid(10)], transaction: undefined });
+  });
+
+  test("goes on after a lost connection from what was handed out", () => {
+    const target = assembler({ entryRowsMax: 3 });
+    const before = push(target, [file(), ...events.slice(0, 4)]);
+    expect(target.restart()).toEqual({ kind: "position", file: FILE, position: 200 });
+    const after = push(target, [file(), ...events]);
+    const numbers = [...before, ...after].flatMap(each =>
+      each.changes.flatMap(change =>
+        Array.from({ length: change.count }, (_, index) => change.firstNumber + index),
+      ),
+    );
+    expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect([...before, ...after].map(each => each.seq)).toEqual([0, 1, 2, 3]);
+  });
+
+  test("sends the next transaction after one that was cut exactly at its last row", () => {
+    const target = assembler({ entryRowsMax: 2 });
+    const entries = push(target, [
+      file(),
+      ...transaction(200, gtid(10), numbered(1, 2)),
+      ...transaction(240, gtid(11), numbered(3, 1)),
+    ]);
+    expect(entries.at(-1)?.mark.gtids).toEqual([gtid(10), gtid(11)]);
+  });
+
+  test("keeps the released part while marks move on to the next file", () => {
+    const { mark } = handedOut(2);
+    const target = assembler({
+      start: start({ boundary: mark.boundary, transaction: mark.transaction }),
+    });
+    push(target, [file(), file("binlog.000008")]);
+    expect(target.flush()[0]?.mark.transaction).toEqual(mark.transaction);
+  });
+
+  test("stops when the rows already delivered are others now", () => {
+    const { mark } = handedOut(1);
+    const target = assembler({
+      start: start({ boundary: mark.boundary, transaction: mark.transaction }),
+    });
+    const others = transaction(200, gtid(10), numbered(1000, 11));
+    expect(() => push(target, [file(), ...others])).toThrow(/holds other rows of shop\.orders/);
+  });
+
+  test("stops when another transaction stands at the boundary", () => {
+    const { mark } = handedOut(1);
+    const target = assembler({ start: start({ transaction: mark.transaction }) });
+    expect(() => push(target, [file(), ...transaction(200, gtid(11))])).toThrow(/lies inside/);
+  });
+});
+
+describe("Assembler, when something is wrong", () => {
+  test("refuses a file of the same name that was created at another time", () => {
+    expect(() => push(assembler(), [file(FILE, CREATED + 1)])).toThrow(/reset or replaced/);
+  });
+
+  test("stops at a rollback after rows, and passes one without", () => {
+    const target = assembler();
+    const [open, begin, data] = transaction(200, gtid(10), numbered(1, 1));
+    if (!open || !begin || !data) throw new Error("three events");
+    const rollback: BinlogEvent = { kind: "rollback", ...header(230) };
+    expect(() => push(target, [file(), open, begin, data, rollback])).toThrow(/rolled back/);
+    expect(() => push(assembler(), [file(), open, begin, rollback])).not.toThrow();
+  });
+
+  test("stops when a file ends inside a transaction with rows", () => {
+    const target = assembler();
+    const open = transaction(200, gtid(10), numbered(1, 1)).slice(0, 3);
+    push(target, [file(), ...open]);
+    expect(() => push(target, [file("binlog.000008")])).toThrow(/ended before its commit/);
+  });
+
+  test("refuses a row above the limit, naming table and position", () => {
+    const target = assembler({ rowBytesMax: 100 });
+    const large = rows(table(), [["1", "z".repeat(200)]]);
+    expect(() => push(target, [file(), ...transaction(200, gtid(10), large)])).toThrow(
+      /shop\.orders at binlog\.000007:220 has \d+ bytes/,
+    );
+  });
+
+  test("refuses rows outside a transaction", () => {
+    expect(() => push(assembler(), [file(), rowsAt(200, numbered(1, 1))])).toThrow(/outside/);
+  });
+
+  test("reads another server by GTID set until something of it is handed out", () => {
+    const other = "9f3a0000-e588-11f1-8730-02fc00000002";
+    const target = assembler({ serverUuid: other });
+    expect(target.restart()).toEqual({ kind: "gtid-set", gtidSet: `${SERVER}:1-9` });
+    const [only] = push(target, [
+      file("bin.000002"),
+      ...transaction(700, gtid(10), numbered(1, 1)),
+    ]);
+    expect(only?.mark).toMatchObject({ serverUuid: other, boundary: { file: "bin.000002" } });
+    expect(target.restart()).toMatchObject({ kind: "position", file: "bin.000002" });
+  });
+});
