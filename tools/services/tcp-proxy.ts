@@ -11,6 +11,9 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** So much is under way at most when bytes are held back; then the sender is made to wait. */
+const heldBytesMax = 4 * 1024 * 1024;
+
 export interface Proxy {
   readonly host: "127.0.0.1";
   readonly port: number;
@@ -76,8 +79,9 @@ class TcpProxy implements Proxy {
     if (client.destroyed) return;
     const upstream = connect({ ...target, allowHalfOpen: true });
     this.#own(upstream);
-    client.once("close", () => upstream.destroy());
-    upstream.once("close", () => client.destroy());
+    // In a black hole the other side does not even hear that this one is gone.
+    client.once("close", () => void this.#open.then(() => upstream.destroy()));
+    upstream.once("close", () => void this.#open.then(() => client.destroy()));
     await Promise.allSettled([this.#pump(client, upstream), this.#pump(upstream, client)]);
   }
 
@@ -88,16 +92,28 @@ class TcpProxy implements Proxy {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  /** Reads no further than what it could pass on, so that the kernel's windows push back. */
+  /** Reads little more than what it could pass on, so that the kernel's windows push back. */
   async #pump(from: Socket, to: Socket): Promise<void> {
-    for await (const chunk of from) {
-      if (this.latencyMs > 0) await sleep(this.latencyMs);
-      await this.#open;
-      if (to.destroyed) return;
-      if (!to.write(chunk as Buffer)) await drained(to);
+    let delivered = Promise.resolve();
+    let heldBytes = 0;
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      const dueAt = performance.now() + this.latencyMs;
+      heldBytes += chunk.length;
+      delivered = delivered
+        .then(() => this.#deliver(chunk, dueAt, to))
+        .finally(() => (heldBytes -= chunk.length));
+      if (this.latencyMs === 0 || heldBytes > heldBytesMax) await delivered;
     }
+    await delivered;
     await this.#open;
     to.end();
+  }
+
+  async #deliver(chunk: Buffer, dueAt: number, to: Socket): Promise<void> {
+    const waitMs = dueAt - performance.now();
+    if (waitMs > 0) await sleep(waitMs);
+    await this.#open;
+    if (!to.destroyed && !to.write(chunk)) await drained(to);
   }
 }
 
