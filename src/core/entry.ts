@@ -12,6 +12,8 @@ export interface Transaction {
   readonly gtid: string | undefined;
   /** Connection id of the client that made the change, where the binlog tells it. */
   readonly thread: number | undefined;
+  /** Microseconds since 1970 of the original commit, where the GTID event tells it. */
+  readonly committedAtUs?: number | undefined;
 }
 
 /** Where rows come from. */

@@ -41,7 +41,10 @@ export interface Column {
   readonly type: ColumnType;
   readonly unsigned: boolean;
   readonly nullable: boolean;
-  /** Bits of a BIT, display length of a TINYINT, bytes of a BINARY, fraction digits of a temporal; otherwise 0. */
+  /**
+   * Bits of a BIT, display length of a TINYINT, bytes of a BINARY, fraction digits of a temporal, 1 for a
+   * geometry column of type POINT; otherwise 0.
+   */
   readonly length: number;
   /** Fraction digits of a temporal or a decimal; otherwise 0. */
   readonly scale: number;

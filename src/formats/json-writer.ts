@@ -1,0 +1,180 @@
+/**
+ * Writes JSON as bytes into a buffer that grows.
+ *
+ * Cells are UTF-8 bytes already: turning them into strings, strings into objects and these into JSON
+ * would cost several times what copying the bytes does. What is not valid UTF-8 becomes U+FFFD, so that
+ * no column content can make a message that is not JSON.
+ */
+import { isUtf8 } from "node:buffer";
+
+const INITIAL_BYTES = 64 * 1024;
+/** A buffer above this size is given up after the message that needed it. */
+const KEPT_BYTES = 1024 * 1024;
+/** Up to this length a loop beats the call into Buffer.set. */
+const SHORT_BYTES = 24;
+const BILLION = 1_000_000_000;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+
+const PLAIN = 0;
+const ESCAPED = 1;
+const HIGH = 2;
+
+/** What to do with each byte inside a string: copy it, escape it, or see that it is valid UTF-8. */
+const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) return ESCAPED;
+  return byte < 0x80 ? PLAIN : HIGH;
+});
+
+/** The escape of each byte that has one, such as `\n`; the same that JSON.stringify writes. */
+const escapes: readonly Buffer[] = Array.from({ length: 256 }, (_, byte) =>
+  kinds[byte] === ESCAPED
+    ? Buffer.from(JSON.stringify(String.fromCharCode(byte)).slice(1, -1))
+    : Buffer.alloc(0),
+);
+
+/** Keeps a byte order mark: it is content here. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export class JsonWriter {
+  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #end = 0;
+
+  /** Bytes written since the last `take`. */
+  get length(): number {
+    return this.#end;
+  }
+
+  /** Hands over what was written, in a buffer of its exact size, and is empty again. */
+  take(): Buffer {
+    const written = Buffer.allocUnsafe(this.#end);
+    this.#buffer.copy(written, 0, 0, this.#end);
+    this.#end = 0;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    return written;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#end + bytes;
+    if (needed <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    this.#buffer.copy(larger, 0, 0, this.#end);
+    this.#buffer = larger;
+  }
+
+  /** One ASCII character, given as its code. */
+  byte(code: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#end++] = code;
+  }
+
+  /** Replaces a byte written earlier. */
+  patch(at: number, code: number): void {
+    this.#buffer[at] = code;
+  }
+
+  /** Bytes that are JSON already. */
+  raw(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.#reserve(length);
+    if (length <= SHORT_BYTES) {
+      const buffer = this.#buffer;
+      let end = this.#end;
+      for (let i = 0; i < length; i++) buffer[end++] = bytes[i] as number;
+      this.#end = end;
+    } else {
+      this.#buffer.set(bytes, this.#end);
+      this.#end += length;
+    }
+  }
+
+  /** ASCII text that is JSON already. */
+  ascii(text: string): void {
+    this.#reserve(text.length);
+    this.#end += this.#buffer.write(text, this.#end, "latin1");
+  }
+
+  /** A string whose content is given as UTF-8 bytes. */
+  string(bytes: Uint8Array): void {
+    this.#reserve(1);
+    this.#buffer[this.#end++] = QUOTE;
+    this.#content(bytes);
+  }
+
+  /** What stands in a string, and its closing quote. */
+  #content(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.#reserve(6 * length + 1); // The longest escape of one byte is six: \u0000.
+    const buffer = this.#buffer;
+    let end = this.#end;
+    let isValid = false;
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[i] as number;
+      const kind = kinds[byte];
+      if (kind === PLAIN) {
+        buffer[end++] = byte;
+      } else if (kind === ESCAPED) {
+        const escape = escapes[byte] as Buffer;
+        for (let j = 0; j < escape.length; j++) buffer[end++] = escape[j] as number;
+      } else if (isValid || isUtf8(bytes)) {
+        isValid = true;
+        buffer[end++] = byte;
+      } else {
+        this.#end = end;
+        this.#content(Buffer.from(decoder.decode(bytes.subarray(i))));
+        return;
+      }
+    }
+    buffer[end++] = QUOTE;
+    this.#end = end;
+  }
+
+  /** A string holding the bytes in base64, with its padding. */
+  base64(bytes: Buffer): void {
+    const text = bytes.toString("base64");
+    this.#reserve(text.length + 2);
+    this.#buffer[this.#end++] = QUOTE;
+    this.#end += this.#buffer.write(text, this.#end, "latin1");
+    this.#buffer[this.#end++] = QUOTE;
+  }
+
+  /** A safe integer. */
+  integer(value: number): void {
+    this.#reserve(17);
+    let rest = value;
+    if (rest < 0) {
+      this.#buffer[this.#end++] = MINUS;
+      rest = -rest;
+    }
+    if (rest < BILLION) {
+      this.#digits(rest, 1);
+      return;
+    }
+    const billions = Math.floor(rest / BILLION);
+    this.#digits(billions, 1);
+    this.#digits(rest - billions * BILLION, 9);
+  }
+
+  /** A number below a billion, with at least `width` digits: the lower half of one too large for a double. */
+  padded(value: number, width: number): void {
+    this.#reserve(9);
+    this.#digits(value, width);
+  }
+
+  #digits(value: number, width: number): void {
+    let count = 1;
+    for (let limit = 10; count < 9 && value >= limit; limit *= 10) count++;
+    if (count < width) count = width;
+    const buffer = this.#buffer;
+    let rest = value | 0;
+    for (let at = this.#end + count - 1; at >= this.#end; at--) {
+      const next = (rest / 10) | 0;
+      buffer[at] = ZERO + rest - next * 10;
+      rest = next;
+    }
+    this.#end += count;
+  }
+}

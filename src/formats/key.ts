@@ -1,0 +1,33 @@
+/** The message key: the primary key as JSON, such as `{"id":1}`. */
+import { CellState, type Column, type Image, type Rows, type TableShape } from "../core/rows.ts";
+import type { JsonWriter } from "./json-writer.ts";
+import { ObjectWriter, type ValueWriter } from "./object-writer.ts";
+
+export class KeyWriter {
+  readonly #columns: readonly number[];
+  readonly #object: ObjectWriter;
+
+  /** The columns stand in key order, which need not be the table's. */
+  constructor(table: TableShape, valueWriter: (column: Column) => ValueWriter) {
+    this.#columns = table.primaryKey;
+    // With a minimal row image, the after image of an update holds only the key columns that it sets.
+    this.#object = new ObjectWriter(table, table.primaryKey, valueWriter, "before");
+  }
+
+  /** Null for a table without primary key. */
+  key(json: JsonWriter, rows: Rows, row: number, image: Image): Buffer | null {
+    if (this.#columns.length === 0) return null;
+    this.#object.write(json, rows, row, image);
+    return json.take();
+  }
+
+  /** Whether an update gives the row another key; a key column absent from its after image is unchanged. */
+  isChanged(rows: Rows, row: number): boolean {
+    for (const column of this.#columns) {
+      if (rows.state(row, "after", column) !== CellState.present) continue;
+      const after = rows.cell(row, "after", column);
+      if (!after.equals(rows.cell(row, "before", column))) return true;
+    }
+    return false;
+  }
+}
