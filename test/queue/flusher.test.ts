@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import type { Entry } from "../../src/core/entry.ts";
+import { Encoder } from "../../src/queue/encoder.ts";
+import { Flusher } from "../../src/queue/flusher.ts";
+import { PendingChannel } from "../../src/queue/pending-channel.ts";
+import type { Message } from "../../src/sinks/sink.ts";
+import { entry, rows, table } from "../support/builders.ts";
+import { ManualClock, settle } from "../support/manual-clock.ts";
+
+const never = new AbortController().signal;
+const shape = table();
+
+function change(count: number, operation: "insert" | "delete" = "insert"): Entry["changes"] {
+  const cells = Array.from({ length: count }, (_, index) => [String(index), "x"]);
+  return [
+    {
+      transaction: { id: "server:7", gtid: "server:7", thread: 1 },
+      origin: { file: "binlog.000001", position: 150, serverId: 1, timestampS: 0 },
+      rows: rows(shape, cells, operation),
+      first: 0,
+      count,
+      firstNumber: 40,
+    },
+  ];
+}
+
+function harness() {
+  const clock = new ManualClock();
+  const pending = new PendingChannel({ flushIntervalMs: 0, batchBytes: 1000, clock });
+  const written: Message[] = [];
+  const acknowledged: number[] = [];
+  const flusher = new Flusher({
+    pending,
+    encoder: new Encoder({
+      format: {
+        name: "test",
+        messages: (_, row) => [{ idSuffix: "", key: Buffer.from(String(row)), value: null }],
+      },
+      router: (database, name) => `${database}.${name}`,
+      events: new Set(["insert"]),
+    }),
+    sink: {
+      write: messages => void written.push(...messages),
+      room: () => Promise.resolve(),
+    },
+    acknowledge: seq => void acknowledged.push(seq),
+    clock,
+    chunkMessages: 2,
+  });
+  return { pending, flusher, written, acknowledged };
+}
+
+describe("Flusher", () => {
+  test("gives each row its id, destination and position", async () => {
+    const { pending, flusher, written } = harness();
+    pending.push(entry(0, { changes: change(2) }));
+    void flusher.run(never);
+    await settle();
+    expect(written).toMatchObject([
+      { id: "server:7:shop.orders:40", destination: "shop.orders", position: "binlog.000001:150" },
+      { id: "server:7:shop.orders:41", keyed: true },
+    ]);
+  });
+
+  test("acknowledges an entry when its last message is delivered, not before", async () => {
+    const { pending, flusher, written, acknowledged } = harness();
+    pending.push(entry(0, { changes: change(3) }));
+    void flusher.run(never);
+    await settle();
+    for (const message of written.slice(0, 2)) flusher.delivered(message);
+    expect(acknowledged).toEqual([]);
+    flusher.delivered(written[2] as Message);
+    expect(acknowledged).toEqual([0]);
+  });
+
+  test("does not take a delivery reported twice for that of another message", async () => {
+    const { pending, flusher, written, acknowledged } = harness();
+    pending.push(entry(0, { changes: change(2) }));
+    void flusher.run(never);
+    await settle();
+    flusher.delivered(written[0] as Message);
+    flusher.delivered(written[0] as Message);
+    expect(acknowledged).toEqual([]);
+  });
+
+  test("acknowledges at once what yields no message: marks, and operations not wanted", async () => {
+    const { pending, flusher, acknowledged } = harness();
+    pending.push(entry(0));
+    pending.push(entry(1, { changes: change(2, "delete") }));
+    void flusher.run(never);
+    await settle();
+    expect(acknowledged).toEqual([0, 1]);
+  });
+
+  test("ends only when everything it sent is delivered", async () => {
+    const { pending, flusher, written } = harness();
+    pending.push(entry(0, { changes: change(1) }));
+    pending.close();
+    const state = { ended: false };
+    const run = flusher.run(never).then(() => (state.ended = true));
+    await settle();
+    expect(state.ended).toBe(false);
+    flusher.delivered(written[0] as Message);
+    await run;
+  });
+});

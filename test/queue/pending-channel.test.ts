@@ -1,0 +1,67 @@
+import { describe, expect, test } from "vitest";
+import { PendingChannel } from "../../src/queue/pending-channel.ts";
+import { entry } from "../support/builders.ts";
+import { ManualClock, settle } from "../support/manual-clock.ts";
+
+const never = new AbortController().signal;
+
+function channel(options: { flushIntervalMs?: number; batchBytes?: number } = {}) {
+  const clock = new ManualClock();
+  const pending = new PendingChannel({ flushIntervalMs: 100, batchBytes: 1000, clock, ...options });
+  return { clock, pending };
+}
+
+/** Whether the promise is still pending once everything that is ready has run. */
+async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
+  const state = { waiting: true };
+  void promise.then(() => (state.waiting = false));
+  await settle();
+  return state.waiting;
+}
+
+describe("PendingChannel", () => {
+  test("flushes what comes after a pause at once, and then each interval", async () => {
+    const { clock, pending } = channel();
+    pending.push(entry(0));
+    expect(await pending.take(never)).toHaveLength(1);
+    pending.push(entry(1));
+    const next = pending.take(never);
+    expect(await isWaiting(next)).toBe(true);
+    clock.advance(99);
+    pending.push(entry(2));
+    expect(await isWaiting(next)).toBe(true);
+    clock.advance(1);
+    expect((await next).map(each => each.seq)).toEqual([1, 2]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("flushes a full batch before the interval is over", async () => {
+    const { pending } = channel({ batchBytes: 25 });
+    pending.push(entry(0));
+    await pending.take(never);
+    const next = pending.take(never);
+    pending.push(entry(1));
+    pending.push(entry(2));
+    expect(await isWaiting(next)).toBe(true);
+    pending.push(entry(3));
+    expect(await next).toHaveLength(3);
+  });
+
+  test("with an interval of 0 waits for nothing", async () => {
+    const { pending } = channel({ flushIntervalMs: 0 });
+    for (let seq = 0; seq < 3; seq += 1) {
+      pending.push(entry(seq));
+      expect(await pending.take(never)).toHaveLength(1);
+    }
+  });
+
+  test("gives what is left when it is closed, then nothing", async () => {
+    const { pending } = channel();
+    pending.push(entry(0));
+    await pending.take(never);
+    pending.push(entry(1));
+    pending.close();
+    expect(await pending.take(never)).toHaveLength(1);
+    expect(await pending.take(never)).toEqual([]);
+  });
+});
