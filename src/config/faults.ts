@@ -1,0 +1,95 @@
+/**
+ * What is wrong with a configuration, collected so that all of it is shown at once. A fault names its
+ * place and what is expected there, and never repeats a value: the value may be a secret in a wrong place.
+ */
+import type { z } from "zod";
+import { TidemarkError } from "../core/errors.ts";
+
+export type Path = readonly PropertyKey[];
+
+export class Faults {
+  readonly #lines = new Map<string, string>();
+  readonly #document: unknown;
+
+  /** The document is looked at for the names of list items, and to tell what is missing from what is wrong. */
+  constructor(document: unknown) {
+    this.#document = document;
+  }
+
+  add(path: Path, message: string): void {
+    const where = printPath(path, this.#document);
+    this.#lines.set(`${where}\0${message}`, `${where === "" ? "" : `${where}: `}${message}`);
+  }
+
+  merge(other: Faults): void {
+    for (const [key, line] of other.#lines) this.#lines.set(key, line);
+  }
+
+  addIssues(issues: readonly z.core.$ZodIssue[], prefix: Path = []): void {
+    for (const issue of issues) this.#addIssue(issue, [...prefix, ...issue.path]);
+  }
+
+  #addIssue(issue: z.core.$ZodIssue, path: Path): void {
+    if (issue.code === "unrecognized_keys") {
+      for (const key of issue.keys) this.add([...path, key], "there is no such key");
+    } else if (issue.code === "invalid_key") {
+      this.add(path, "this key cannot be used");
+    } else if (path.length > 0 && isMissing(valueAt(this.#document, path))) {
+      this.add(path, `is required: ${expectation(issue)}`);
+    } else {
+      this.add(path, expectation(issue));
+    }
+  }
+
+  /** @throws TidemarkError CONFIG_INVALID that lists every fault, if there is one. */
+  throwIfAny(name: string): void {
+    if (this.#lines.size === 0) return;
+    const lines = [...this.#lines.values()].map(line => `\n  ${line}`);
+    const count = lines.length === 1 ? "1 fault" : `${lines.length} faults`;
+    throw new TidemarkError("CONFIG_INVALID", `${name} has ${count}:${lines.join("")}`);
+  }
+}
+
+/** A key that is written without a value (`password:`) is null in YAML, and meant as little as no key. */
+const isMissing = (value: unknown): boolean => value === undefined || value === null;
+
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_type" && issue.expected === "object")
+    return "expected keys and values";
+  return issue.message;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function valueAt(document: unknown, path: Path): unknown {
+  let value = document;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Readonly<Record<PropertyKey, unknown>>)[key];
+  }
+  return value;
+}
+
+const KEY_LENGTH_MAX = 60;
+
+/** `pipelines.shop.sink.topic`; an item that has no proper name is shown by its index, from 0. */
+export function printPath(path: Path, document: unknown): string {
+  let printed = "";
+  for (const [index, key] of path.entries()) {
+    if (typeof key === "number") {
+      const name = valueAt(document, [...path.slice(0, index + 1), "name"]);
+      printed +=
+        typeof name === "string" && /^[a-z0-9_-]{1,100}$/.test(name) ? `.${name}` : `[${key}]`;
+    } else {
+      printed += `.${printKey(String(key))}`;
+    }
+  }
+  return printed.replace(/^\./, "");
+}
+
+function printKey(key: string): string {
+  const short = key.length > KEY_LENGTH_MAX ? `${key.slice(0, KEY_LENGTH_MAX)}…` : key;
+  return /^[\w.-]+…?$/.test(short) ? short : JSON.stringify(short);
+}

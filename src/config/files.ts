@@ -1,0 +1,98 @@
+/** Passwords and certificates in files of their own. Faults name the field and never the path or contents. */
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import type { TlsConfig, TlsMode } from "./config.ts";
+import type { Faults, Path } from "./faults.ts";
+import { printPath } from "./faults.ts";
+
+/** Where faults and warnings are put while sections are looked at. */
+export interface Collector {
+  readonly faults: Faults;
+  readonly warnings: string[];
+}
+
+const FILE_BYTES_MAX = 1024 ** 2;
+const READABLE_BY_OTHERS = 0o044;
+
+/** The code of a failed system call, such as ENOENT; its message would hold the path. */
+export function systemCode(thrown: unknown): string {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "unknown reason";
+}
+
+function readText(path: string, where: Path, { faults }: Collector): string | undefined {
+  try {
+    const status = statSync(path);
+    // A device could go on for ever.
+    if ((!status.isFile() && !status.isFIFO()) || status.size > FILE_BYTES_MAX) {
+      faults.add(where, "expected a file of at most 1 MB");
+      return undefined;
+    }
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    faults.add(where, `the file cannot be read (${systemCode(error)})`);
+    return undefined;
+  }
+}
+
+/** The password of a section, from `password` or `password_file`; undefined if it has neither. */
+export function readSecret(
+  settings: { readonly password?: string | undefined; readonly password_file?: string | undefined },
+  path: Path,
+  collector: Collector,
+): string | undefined {
+  if (settings.password_file === undefined) return settings.password;
+  const where = [...path, "password_file"];
+  if (settings.password !== undefined) {
+    collector.faults.add(where, "cannot be there together with password");
+    return undefined;
+  }
+  const text = readText(settings.password_file, where, collector);
+  if (text === undefined) return "";
+  warnIfShared(settings.password_file, where, collector);
+  return text.replace(/\r?\n$/, "");
+}
+
+function warnIfShared(file: string, where: Path, { warnings }: Collector): void {
+  if ((statSync(file).mode & READABLE_BY_OTHERS) === 0) return;
+  warnings.push(
+    `${printPath(where, undefined)}: other users of this machine can read the file (chmod 600).`,
+  );
+}
+
+interface TlsSettings {
+  readonly mode: TlsMode;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export function readTls(settings: TlsSettings, path: Path, collector: Collector): TlsConfig {
+  const read = (name: "ca" | "cert" | "key"): string | undefined => {
+    const file = settings[name];
+    return file === undefined ? undefined : readPem(file, [...path, name], collector);
+  };
+  const tls = { mode: settings.mode, ca: read("ca"), cert: read("cert"), key: read("key") };
+  if (settings.cert !== undefined && settings.key === undefined) {
+    collector.faults.add([...path, "key"], "is required where cert is");
+  } else if (settings.cert === undefined && settings.key !== undefined) {
+    collector.faults.add([...path, "cert"], "is required where key is");
+  } else if (tls.cert !== undefined && tls.key !== undefined) {
+    checkPair(tls.cert, tls.key, [...path, "key"], collector);
+  }
+  return tls;
+}
+
+function readPem(file: string, where: Path, collector: Collector): string | undefined {
+  const text = readText(file, where, collector);
+  if (text === undefined) return undefined;
+  if (!text.includes("-----BEGIN ")) collector.faults.add(where, "expected a PEM file");
+  return text;
+}
+
+function checkPair(cert: string, key: string, where: Path, { faults }: Collector): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch {
+    faults.add(where, "is not the key of cert, or one of the two is damaged");
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * From the document to the `Config` that the program runs on: checks what the schema cannot see because
+ * it depends on several fields or on files, and collects every fault there is. So that a misspelt key
+ * does not hide the rest, each section that is valid in itself is looked at even if others are not.
+ */
+import { resolve } from "node:path";
+import type { z } from "zod";
+import { assert } from "../core/errors.ts";
+import { brokerHost, isLoopback, parseBroker } from "./broker.ts";
+import type {
+  CommitLogConfig,
+  Config,
+  KafkaSinkConfig,
+  PipelineConfig,
+  QueueConfig,
+  SaslConfig,
+  SinkConfig,
+  SourceConfig,
+  StartConfig,
+  TlsMode,
+} from "./config.ts";
+import { Faults, isRecord, valueAt } from "./faults.ts";
+import type { Path } from "./faults.ts";
+import { readSecret, readTls } from "./files.ts";
+import type { Collector } from "./files.ts";
+import { formatSize, parseSize } from "./scalars.ts";
+import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
+import type {
+  KafkaSinkSettings,
+  PipelineSettings,
+  QueueSettings,
+  Settings,
+  SinkSettings,
+  SourceSettings,
+} from "./schema.ts";
+
+/** Below this, one batch and what waits for its acknowledgement no longer fit. */
+const SHARE_MIN_BYTES = 4 * 1024 ** 2;
+const SERVER_ID_MAX = 2 ** 32 - 1;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** What was written and what was filled in, in the words of the file; for `tidemark config`. */
+  readonly settings: Settings;
+  /** Sentences for the log. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param name names the document in the error.
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function normalise(document: unknown, name: string, faults: Faults): LoadedConfig {
+  const collector: Collector = { faults, warnings: [] };
+  const whole = configSchema.safeParse(document);
+  if (!whole.success) faults.addIssues(whole.error.issues);
+
+  const listed = valueAt(document, ["pipelines"]);
+  const items: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  checkNames(items, faults);
+  const source = section(sourceSchema, document, "source");
+  const queue = section(queueSchema, document, "queue");
+  const parsed = items.map(item => pipelineSchema.safeParse(item).data);
+  const sourceConfig = source && normaliseSource(source, items.length, collector);
+  const queueConfig = queue && normaliseQueue(queue, items.length, faults);
+  const pipelines = parsed.map((pipeline, index) =>
+    pipeline === undefined
+      ? undefined
+      : normalisePipeline(pipeline, ["pipelines", index], collector),
+  );
+  checkFiles(pipelines, faults);
+  faults.throwIfAny(name);
+
+  assert(whole.success && sourceConfig !== undefined && queueConfig !== undefined, "no faults");
+  const config: Config = {
+    source: sourceConfig,
+    queue: queueConfig,
+    pipelines: pipelines.filter(pipeline => pipeline !== undefined),
+    log: { level: whole.data.log.level, format: whole.data.log.format },
+    shutdownGraceMs: whole.data.shutdown_grace_ms,
+  };
+  return { config, settings: complete(whole.data, config), warnings: collector.warnings };
+}
+
+/** The settings with the defaults that depend on other fields. */
+function complete(settings: Settings, config: Config): Settings {
+  const { source } = settings;
+  const sourceTls = { ...source.tls, mode: config.source.tls.mode };
+  const pipelines = settings.pipelines.map((pipeline, index) => ({
+    ...pipeline,
+    commit_log: config.pipelines[index]?.commitLog,
+  }));
+  return { ...settings, source: { ...source, tls: sourceTls }, pipelines };
+}
+
+function section<T extends z.ZodType>(
+  schema: T,
+  document: unknown,
+  key: string,
+): z.output<T> | undefined {
+  return schema.safeParse(valueAt(document, [key])).data;
+}
+
+function checkNames(items: readonly unknown[], faults: Faults): void {
+  const seen = new Set<unknown>();
+  for (const [index, item] of items.entries()) {
+    const name = isRecord(item) ? item["name"] : undefined;
+    if (typeof name === "string" && seen.has(name)) {
+      faults.add(["pipelines", index, "name"], "another pipeline has this name already");
+    }
+    seen.add(name);
+  }
+}
+
+/** Lines of two pipelines in one file could not be told apart after a restart. */
+function checkFiles(pipelines: readonly (PipelineConfig | undefined)[], faults: Faults): void {
+  const seen = new Set<string>();
+  for (const [index, pipeline] of pipelines.entries()) {
+    if (pipeline?.sink.type !== "file") continue;
+    const path = resolve(pipeline.sink.path);
+    if (seen.has(path)) {
+      faults.add(
+        ["pipelines", index, "sink", "path"],
+        "another pipeline writes to this file already",
+      );
+    }
+    seen.add(path);
+  }
+}
+
+function normaliseSource(
+  settings: SourceSettings,
+  pipelines: number,
+  collector: Collector,
+): SourceConfig {
+  const { faults } = collector;
+  if (settings.server_id + pipelines - 1 > SERVER_ID_MAX) {
+    faults.add(
+      ["source", "server_id"],
+      `each pipeline takes the next number, and the last would be above ${SERVER_ID_MAX}`,
+    );
+  }
+  const mode: TlsMode =
+    settings.tls.mode ?? (isLoopback(settings.host) ? "preferred" : "verify_identity");
+  return {
+    host: settings.host,
+    port: settings.port,
+    user: settings.user,
+    password: readSecret(settings, ["source"], collector) ?? "",
+    serverId: settings.server_id,
+    tls: readTls({ ...settings.tls, mode }, ["source", "tls"], collector),
+    start: normaliseStart(settings.start),
+  };
+}
+
+function normaliseStart(start: SourceSettings["start"]): StartConfig {
+  if (start === "latest" || start === "earliest") return { kind: start };
+  if ("gtid_set" in start) return { kind: "gtid-set", gtidSet: start.gtid_set };
+  return { kind: "position", file: start.file, position: start.position };
+}
+
+function normaliseQueue(settings: QueueSettings, pipelines: number, faults: Faults): QueueConfig {
+  const memoryBytes = parseSize(settings.memory) ?? 0;
+  const share = Math.floor(memoryBytes / Math.max(1, pipelines));
+  if (share < SHARE_MIN_BYTES) {
+    faults.add(
+      ["queue", "memory"],
+      `is shared by ${pipelines} pipelines, and each needs ${formatSize(SHARE_MIN_BYTES)}: ` +
+        `at least ${formatSize(SHARE_MIN_BYTES * pipelines)} is needed`,
+    );
+  }
+  return {
+    flushIntervalMs: settings.flush_interval_ms,
+    memoryBytes,
+    memoryPerPipelineBytes: share,
+    maxRowBytes: parseSize(settings.max_row) ?? 0,
+    maxEntries: settings.max_entries,
+  };
+}
+
+function normalisePipeline(
+  settings: PipelineSettings,
+  path: Path,
+  collector: Collector,
+): PipelineConfig {
+  const sink = normaliseSink(settings.sink, [...path, "sink"], collector);
+  const commitLog = normaliseCommitLog(settings);
+  if (commitLog.type === "kafka") {
+    if (sink.type !== "kafka") {
+      collector.faults.add(
+        [...path, "commit_log", "type"],
+        "a commit log in Kafka uses the brokers of a sink of type kafka; expected file",
+      );
+    } else if (sink.topic === commitLog.topic) {
+      collector.faults.add([...path, "sink", "topic"], "this is the topic of the commit log");
+    }
+  }
+  const events = (["insert", "update", "delete"] as const).filter(event =>
+    settings.events.includes(event),
+  );
+  const { name, tables, format } = settings;
+  return { name, tables, events, format, sink, commitLog };
+}
+
+function normaliseCommitLog(settings: PipelineSettings): CommitLogConfig {
+  if (settings.commit_log !== undefined) return settings.commit_log;
+  return settings.sink.type === "kafka"
+    ? { type: "kafka", topic: "tidemark.commit-log" }
+    : { type: "file", dir: "tidemark-state" };
+}
+
+function normaliseSink(settings: SinkSettings, path: Path, collector: Collector): SinkConfig {
+  switch (settings.type) {
+    case "kafka":
+      return normaliseKafka(settings, path, collector);
+    case "file":
+      return settings;
+    case "stdout":
+      return { ...settings, delivery: "at-least-once" };
+  }
+}
+
+function normaliseKafka(
+  settings: KafkaSinkSettings,
+  path: Path,
+  collector: Collector,
+): KafkaSinkConfig {
+  const brokers = settings.brokers.map(broker => parseBroker(broker) ?? broker);
+  const tls = readTls(settings.tls ?? { mode: "disabled" }, [...path, "tls"], collector);
+  const { sasl } = settings;
+  const isExposed = tls.mode === "disabled" && !brokers.map(brokerHost).every(isLoopback);
+  if (sasl?.mechanism === "plain" && isExposed && !sasl.allow_without_tls) {
+    collector.faults.add(
+      [...path, "sasl", "mechanism"],
+      "plain sends the password unencrypted: set tls, use scram-sha-256 or scram-sha-512, " +
+        "or accept it with allow_without_tls: true",
+    );
+  }
+  return {
+    type: "kafka",
+    brokers,
+    topic: settings.topic,
+    delivery: settings.delivery,
+    createTopics: {
+      partitions: settings.create_topics.partitions,
+      replicationFactor: settings.create_topics.replication_factor,
+      config: settings.create_topics.config,
+    },
+    tls,
+    sasl: sasl && normaliseSasl(sasl, [...path, "sasl"], collector),
+  };
+}
+
+function normaliseSasl(
+  settings: NonNullable<KafkaSinkSettings["sasl"]>,
+  path: Path,
+  collector: Collector,
+): SaslConfig {
+  const password = readSecret(settings, path, collector);
+  if (password === undefined) {
+    collector.faults.add([...path, "password"], "is required, or password_file");
+  }
+  return { mechanism: settings.mechanism, username: settings.username, password: password ?? "" };
+}

@@ -1,0 +1,50 @@
+/**
+ * Settings that can be printed: values of fields that the schema marks as secret become asterisks,
+ * whatever they are called and whatever they hold.
+ */
+import { stringify } from "yaml";
+import { z } from "zod";
+import { isRecord } from "./faults.ts";
+import { configSchema } from "./schema.ts";
+import type { Settings } from "./schema.ts";
+
+export const REDACTED = "********";
+
+interface Node {
+  readonly secret?: boolean;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly items?: Node;
+  readonly anyOf?: readonly Node[];
+  readonly oneOf?: readonly Node[];
+}
+
+/** The settings in YAML, in the order of the schema, without secrets. */
+export function printSettings(settings: Settings): string {
+  return stringify(redact(settings), { lineWidth: 0 });
+}
+
+export function redact(settings: Settings): unknown {
+  return hide(
+    settings,
+    z.toJSONSchema(configSchema, { io: "output", unrepresentable: "any" }) as Node,
+  );
+}
+
+/** A value is hidden if any of the shapes that it could have says so. */
+function hide(value: unknown, schema: Node): unknown {
+  const shapes = [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  if (shapes.some(shape => shape.secret === true)) return value === undefined ? value : REDACTED;
+  if (Array.isArray(value)) {
+    const items = shapes.find(shape => shape.items !== undefined)?.items;
+    return items === undefined ? value : value.map(item => hide(item, items));
+  }
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const fields = shapes
+        .map(shape => shape.properties?.[key])
+        .filter(field => field !== undefined);
+      return [key, fields.length === 0 ? item : hide(item, { anyOf: fields })];
+    }),
+  );
+}

@@ -1,0 +1,365 @@
+/**
+ * The configuration as a person writes it: every key, its limits, its default and what it is for.
+ * docs/configuration.md and docs/configuration.schema.json are generated from here. What depends on
+ * more than one field is checked in normalise.ts.
+ */
+import { z } from "zod";
+import {
+  choice,
+  expectedWord,
+  flag,
+  integer,
+  secret,
+  size,
+  text,
+  textMatching,
+} from "./scalars.ts";
+import { tablePatternFault } from "./table-pattern.ts";
+import { topicNameFault, topicTemplateFault } from "./topic.ts";
+import { brokerFault } from "./broker.ts";
+
+/** Adds the fault that `check` finds in a text; undefined is none. */
+function checked(schema: z.ZodString, check: (value: string) => string | undefined): z.ZodString {
+  return schema.check(context => {
+    const message = check(context.value);
+    if (message !== undefined) {
+      context.issues.push({ code: "custom", message, input: undefined });
+    }
+  });
+}
+
+const serverName = (): z.ZodString =>
+  textMatching(/^[^\s/@]+$/, "a host name or an address, without a scheme and without a path");
+
+const pemFiles = {
+  ca: text()
+    .optional()
+    .describe("PEM file with the authorities to trust. Default: the well-known ones."),
+  cert: text()
+    .optional()
+    .describe("PEM file with our own certificate, if the server asks for one."),
+  key: text().optional().describe("PEM file with the private key of `cert`."),
+};
+
+const sourceTlsSchema = z.strictObject({
+  mode: choice(["disabled", "preferred", "required", "verify_ca", "verify_identity"])
+    .optional()
+    .describe(
+      "`disabled`: never encrypted. `preferred`: encrypted if the server can, nothing checked. " +
+        "`required`: always encrypted, nothing checked. `verify_ca`: the certificate must come from a " +
+        "trusted authority. `verify_identity`: it must also name the host. " +
+        "Default: `verify_identity`; on a loopback host `preferred`.",
+    ),
+  ...pemFiles,
+});
+
+const startWords = ["latest", "earliest"] as const;
+const startSchema = z
+  .union(
+    [
+      z.enum(startWords),
+      z.strictObject({
+        gtid_set: text().describe("Begin after these transactions, as in `@@gtid_executed`."),
+      }),
+      z.strictObject({
+        file: textMatching(/^[^\s/]+\.\d+$/, "a binlog file such as binlog.000003").describe(
+          "Name of a binlog file.",
+        ),
+        position: integer(4, Number.MAX_SAFE_INTEGER).describe(
+          "Byte offset in that file, at the end of a transaction.",
+        ),
+      }),
+    ],
+    {
+      error:
+        "expected latest, earliest, { gtid_set: … } or { file: binlog.000003, position: 4 } (position: 4 or more)",
+    },
+  )
+  .default("latest")
+  .describe(
+    "Where to begin when the commit log holds no checkpoint; ignored from then on. `latest`: with the " +
+      "next change. `earliest`: with the oldest binlog file that the server still has.",
+  );
+
+export const sourceSchema = z
+  .strictObject({
+    host: serverName().describe("Host name or address of the MySQL server."),
+    port: integer(1, 65_535).default(3306).describe("Port of the MySQL server."),
+    user: text().describe("User with REPLICATION SLAVE and REPLICATION CLIENT."),
+    password: secret().optional().describe("Its password; best written as `${MYSQL_PASSWORD}`."),
+    password_file: text()
+      .optional()
+      .describe(
+        "File that holds the password, instead of `password`. One line break at its end is ignored.",
+      ),
+    server_id: integer(1, 2 ** 32 - 1)
+      .default(42_897)
+      .describe(
+        "Replica id, unique among all replicas of the server. The second pipeline uses the next " +
+          "number, and so on.",
+      ),
+    tls: sourceTlsSchema.prefault({}).describe("Encryption of the connection."),
+    start: startSchema,
+  })
+  .describe("The MySQL server whose changes are read.");
+
+export const queueSchema = z
+  .strictObject({
+    flush_interval_ms: integer(0, 60_000)
+      .default(100)
+      .describe(
+        "Milliseconds between two flushes to the destination; a full batch is sent at once. 0: send " +
+          "whenever nothing is in flight, for the lowest latency.",
+      ),
+    memory: size("4MB", "1024GB")
+      .default("64MB")
+      .describe(
+        "Row data that may wait in the whole process, shared equally by its pipelines, at least 4MB " +
+          "each. When a share is full, reading pauses.",
+      ),
+    max_row: size("1KB", "1GB")
+      .default("64MB")
+      .describe("A row larger than this stops the pipeline: see ROW_TOO_LARGE."),
+    max_entries: integer(1, 10_000_000)
+      .default(100_000)
+      .describe(
+        "Entries (small transactions, or parts of large ones) that may wait for delivery or for a " +
+          "place in the commit log, per pipeline.",
+      ),
+  })
+  .prefault({})
+  .describe("What may wait between MySQL and the destination.");
+
+export const formatNames = ["debezium"] as const;
+const laterFormats = ["maxwell", "column-list", "row-events", "row-data", "activity"];
+const formatName = (): z.ZodEnum<{ debezium: "debezium" }> => choice(formatNames, laterFormats);
+
+const formatOptionsSchema = z.strictObject({
+  type: formatName().default("debezium").describe("Name of the format."),
+  tombstones: flag()
+    .default(true)
+    .describe(
+      "Whether a delete is followed by a message with the same key and no value, for compacted topics.",
+    ),
+});
+
+const formatSchema = z
+  .preprocess(
+    value => (typeof value === "string" ? { type: value } : value),
+    formatOptionsSchema.prefault({}),
+  )
+  .prefault({})
+  .describe(
+    "Shape of a message. `format: debezium` is short for `format: { type: debezium }`. " +
+      "`debezium`: the JSON envelope of Debezium, without schema.",
+  );
+
+const deliverySchema = choice(["at-least-once", "effectively-once"], ["exactly-once"])
+  .default("effectively-once")
+  .describe(
+    "`at-least-once`: nothing is skipped; a crash repeats what came after the last checkpoint. " +
+      "`effectively-once`: nothing is repeated after a restart either.",
+  );
+
+const envelopeSchema = flag()
+  .default(false)
+  .describe("Whether a line is `{id, topic, key, value}` instead of the value alone.");
+
+const saslSchema = z.strictObject({
+  mechanism: choice(["plain", "scram-sha-256", "scram-sha-512"]).describe("How to log in."),
+  username: text().describe("User name."),
+  password: secret().optional().describe("Password; best written as `${KAFKA_PASSWORD}`."),
+  password_file: text()
+    .optional()
+    .describe(
+      "File that holds the password, instead of `password`. One line break at its end is ignored.",
+    ),
+  allow_without_tls: flag()
+    .default(false)
+    .describe(
+      "Lets mechanism `plain` send the password unencrypted to brokers that are not on a loopback address.",
+    ),
+});
+
+const kafkaTlsSchema = z.strictObject({
+  mode: choice(["disabled", "required", "verify_ca", "verify_identity"])
+    .default("verify_identity")
+    .describe(
+      "`disabled`: not encrypted. `required`: encrypted, nothing checked. `verify_ca`: the certificate " +
+        "must come from a trusted authority. `verify_identity`: it must also name the host.",
+    ),
+  ...pemFiles,
+});
+
+const createTopicsSchema = z.strictObject({
+  partitions: integer(1, 100_000).default(1).describe("Partitions of a new topic."),
+  replication_factor: integer(-1, 1000)
+    .refine(value => value !== 0, { error: "expected -1 (the broker decides), or 1 and more" })
+    .default(-1)
+    .describe("Replicas of a new topic. -1: what the broker has as its default."),
+  config: z
+    .record(
+      z.string(),
+      z
+        .union([z.string(), z.number(), z.boolean()], { error: "expected text or a number" })
+        .transform(String),
+      { error: "expected settings by name, such as { retention.ms: 604800000 }" },
+    )
+    .default({})
+    .describe("Settings of a new topic, by their names in Kafka."),
+});
+
+const kafkaSinkSchema = z
+  .strictObject({
+    type: z.literal("kafka"),
+    brokers: z
+      .array(checked(text(), brokerFault), { error: 'expected a list such as ["127.0.0.1:9092"]' })
+      .min(1, { error: "expected at least one broker" })
+      .describe("Brokers to ask first, as `host:port`; the port is 9092 where none is given."),
+    topic: checked(text(), topicTemplateFault)
+      .default("{database}.{table}")
+      .describe(
+        "Topic of a change, with the placeholders `{database}` and `{table}`. Characters of their " +
+          "names that a topic cannot have become `_uXXXX`.",
+      ),
+    delivery: deliverySchema,
+    create_topics: createTopicsSchema
+      .prefault({})
+      .describe("How topics that do not exist yet are made."),
+    tls: kafkaTlsSchema
+      .optional()
+      .describe("Encryption of the connection. Default: none; `tls: {}` turns it on."),
+    sasl: saslSchema.optional().describe("Login. Default: none."),
+  })
+  .describe("Messages go to topics of Kafka.");
+
+const fileSinkSchema = z
+  .strictObject({
+    type: z.literal("file"),
+    path: text().describe("File to append to; it is made if it does not exist."),
+    envelope: envelopeSchema,
+    delivery: deliverySchema,
+  })
+  .describe("Each message is a line of a file.");
+
+const stdoutSinkSchema = z
+  .strictObject({ type: z.literal("stdout"), envelope: envelopeSchema })
+  .describe("Each message is a line of the standard output; delivery is `at-least-once`.");
+
+const sinkTypes = ["kafka", "file", "stdout"];
+const sinkSchema = z
+  .discriminatedUnion("type", [kafkaSinkSchema, fileSinkSchema, stdoutSinkSchema], {
+    error: issue =>
+      isUnknownType(issue)
+        ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs", "rabbitmq", "webhook"])
+        : "expected { type: kafka, … }, { type: file, … } or { type: stdout }",
+  })
+  .describe("Where the messages go.");
+
+const commitLogSchema = z
+  .discriminatedUnion(
+    "type",
+    [
+      z
+        .strictObject({
+          type: z.literal("kafka"),
+          topic: checked(text(), topicNameFault)
+            .default("tidemark.commit-log")
+            .describe("Name of the topic; it is made, with one partition, if it does not exist."),
+        })
+        .describe("Checkpoints are kept in a compacted topic at the brokers of the sink."),
+      z
+        .strictObject({
+          type: z.literal("file"),
+          dir: text()
+            .default("tidemark-state")
+            .describe("Folder of the file `<pipeline>.json`; it is made if it does not exist."),
+        })
+        .describe("Checkpoints are kept in a file."),
+    ],
+    {
+      error: issue =>
+        isUnknownType(issue)
+          ? "expected one of kafka, file"
+          : "expected { type: kafka, … } or { type: file, … }",
+    },
+  )
+  .optional()
+  .describe(
+    "Where the checkpoints of the pipeline are kept. Default: `kafka` if the sink is Kafka, else `file`.",
+  );
+
+/** The declared code of the issue is not the only one that a discriminated union raises. */
+function isUnknownType(issue: { readonly code: string }): boolean {
+  return issue.code === "invalid_union";
+}
+
+function typeOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
+}
+
+export const pipelineSchema = z.strictObject({
+  name: textMatching(/^[a-z0-9_-]{1,100}$/, "a name of a-z, 0-9, _ and -").describe(
+    "Unique name: checkpoints are kept under it. Characters: a-z, 0-9, `_` and `-`.",
+  ),
+  tables: z
+    .array(checked(text(), tablePatternFault), { error: 'expected a list such as ["shop.*"]' })
+    .min(1, { error: "expected at least one pattern" })
+    .refine(patterns => patterns.some(pattern => !pattern.startsWith("!")), {
+      error: 'expected at least one pattern without "!"',
+    })
+    .describe(
+      "Tables to capture, as `database.table` with `*` for any characters and `?` for one. A table is " +
+        "captured if a pattern matches it and no pattern that begins with `!` does. Tables of " +
+        "`mysql`, `sys`, `information_schema` and `performance_schema` never are.",
+    ),
+  events: z
+    .array(choice(["insert", "update", "delete"]), {
+      error: "expected a list such as [insert, update, delete]",
+    })
+    .min(1, { error: "expected at least one of insert, update, delete" })
+    .default(["insert", "update", "delete"])
+    .describe("Kinds of change to send."),
+  format: formatSchema,
+  sink: sinkSchema,
+  commit_log: commitLogSchema,
+});
+
+export const logSchema = z
+  .strictObject({
+    level: choice(["debug", "info", "warn", "error"])
+      .default("info")
+      .describe("What is logged: this and everything more serious."),
+    format: choice(["text", "json"])
+      .optional()
+      .describe("Default: `text` on a terminal, `json` otherwise."),
+  })
+  .prefault({})
+  .describe("The log. It always goes to the standard error.");
+
+export const shutdownGraceSchema = integer(0, 3_600_000)
+  .default(10_000)
+  .describe(
+    "Milliseconds that a stop may take to deliver what was already read. What is not delivered by " +
+      "then is read again at the next start.",
+  );
+
+export const configSchema = z.strictObject({
+  source: sourceSchema,
+  queue: queueSchema,
+  pipelines: z
+    .array(pipelineSchema, { error: "expected a list of pipelines" })
+    .min(1, { error: "expected at least one pipeline" })
+    .max(1000, { error: "expected at most 1000 pipelines" })
+    .describe("What is sent where. Pipelines do not wait for each other."),
+  log: logSchema,
+  shutdown_grace_ms: shutdownGraceSchema,
+});
+
+/** A valid document with its defaults filled in, in the words of the file. */
+export type Settings = z.output<typeof configSchema>;
+export type SourceSettings = z.output<typeof sourceSchema>;
+export type QueueSettings = z.output<typeof queueSchema>;
+export type PipelineSettings = z.output<typeof pipelineSchema>;
+export type SinkSettings = PipelineSettings["sink"];
+export type KafkaSinkSettings = z.output<typeof kafkaSinkSchema>;
