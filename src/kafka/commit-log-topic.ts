@@ -1,0 +1,235 @@
+/**
+ * The commit log as a compacted Kafka topic of one partition.
+ *
+ *   key `<pipeline>`           the checkpoint, with the next offsets that changed since the last full map
+ *   key `<pipeline>/offsets`   the full map, written together with a checkpoint in one record batch
+ *
+ * The valid record of a key is the one with the highest generation and sequence, wherever it stands. At
+ * the first append of a run and every ten minutes both are written, so that neither stands without the
+ * other. Compaction keeps the topic small; it is read from its start, as a stream.
+ */
+import { randomUUID } from "node:crypto";
+import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
+import { sleep, type Clock } from "../core/clock.ts";
+import { TidemarkError, assert } from "../core/errors.ts";
+import type { CommitLog } from "../watcher/commit-log.ts";
+import { KafkaClient, type KafkaClientOptions } from "./client.ts";
+import type { Logger } from "./logger.ts";
+import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
+import { PartitionReader } from "./partition-reader.ts";
+import { Producer } from "./producer.ts";
+import type { OutgoingRecord, ReadRecord } from "./record-batch.ts";
+import { Topics } from "./topics.ts";
+
+export interface CommitLogTopicOptions {
+  readonly client: KafkaClientOptions;
+  readonly pipeline: string;
+  readonly topic?: string;
+  /** -1 leaves it to the broker. */
+  readonly replicationFactor?: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+const TOPIC = "tidemark.commit-log";
+const TOPIC_CONFIG = {
+  "cleanup.policy": "compact",
+  "segment.bytes": String(16 * 1024 * 1024),
+  "segment.ms": String(10 * 60_000),
+  "min.cleanable.dirty.ratio": "0.1",
+};
+const PARTITION = 0;
+const FULL_MAP_EVERY_MS = 10 * 60_000;
+const FOLLOW_MS = 1_000;
+const READ_BYTES = 1024 * 1024;
+
+export class CommitLogTopic implements CommitLog {
+  readonly #options: CommitLogTopicOptions;
+  readonly #topic: string;
+  readonly #client: KafkaClient;
+  /** Following waits for records on a connection of its own, so that appending never waits for it. */
+  readonly #followClient: KafkaClient;
+  readonly #topics: Topics;
+  readonly #producer: Producer;
+  readonly #stop = new AbortController();
+  /** In a header of every record, so that an instance knows its own. */
+  readonly #instance = randomUUID();
+  #follower: PartitionReader | undefined;
+  #generation: number | undefined;
+  #full: { readonly offsets: Checkpoint["next_offsets"]; readonly writtenMs: number } | undefined;
+  #appending = false;
+
+  constructor(options: CommitLogTopicOptions) {
+    const { clock, logger } = options;
+    this.#options = options;
+    this.#topic = options.topic ?? TOPIC;
+    this.#client = new KafkaClient({ ...options.client, logger });
+    this.#followClient = new KafkaClient({ ...options.client, logger });
+    this.#topics = new Topics({ client: this.#client, clock, logger });
+    this.#producer = new Producer({ client: this.#client, clock, logger });
+  }
+
+  async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const { clock, logger, replicationFactor = -1 } = this.#options;
+    const create = { partitions: 1, replicationFactor, config: TOPIC_CONFIG };
+    await this.#checkSettings(await this.#topics.ensure(this.#topic, create, either), either);
+    const [range] = await this.#topics.ranges(this.#topic, 1, either);
+    const { start, end } = range ?? { start: 0, end: 0 };
+    const place = { clock, logger, topic: this.#topic, partition: PARTITION };
+    const reader = new PartitionReader(
+      { ...place, client: this.#client, fetchBytes: READ_BYTES },
+      start,
+    );
+    const latest = await this.#readLatest(reader, end, either);
+    this.#follower = new PartitionReader({ ...place, client: this.#followClient }, end);
+    return latest;
+  }
+
+  async #checkSettings(partitions: number, signal: AbortSignal): Promise<void> {
+    const policy = await this.#topics.config(this.#topic, "cleanup.policy", signal);
+    if (partitions === 1 && policy === "compact") return;
+    throw new TidemarkError(
+      "SINK_SETTING",
+      `The commit-log topic ${this.#topic} has ${partitions} partitions and cleanup.policy=${policy ?? ""}, ` +
+        "but must have one partition and cleanup.policy=compact: anything else could remove checkpoints. " +
+        "Change it, or name another topic in commit_log.topic.",
+    );
+  }
+
+  async #readLatest(
+    reader: PartitionReader,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<Checkpoint | undefined> {
+    const { pipeline } = this.#options;
+    let checkpoint: Checkpoint | undefined;
+    let map: OffsetMap | undefined;
+    for await (const records of reader.until(end, signal)) {
+      for (const record of records) {
+        const key = record.key?.toString();
+        if (key === pipeline) checkpoint = later(checkpoint, this.#parse(record, parseCheckpoint));
+        else if (key === `${pipeline}/offsets`) {
+          map = later(map, this.#parse(record, parseOffsetMap));
+        }
+      }
+    }
+    if (checkpoint === undefined) return undefined;
+    if (map?.generation !== checkpoint.generation) {
+      throw new TidemarkError(
+        "COMMIT_LOG_UNUSABLE",
+        `The commit-log topic ${this.#topic} has a checkpoint of pipeline ${pipeline}, but not the offsets ` +
+          "that belong to it. Say where to go on with: tidemark position set.",
+      );
+    }
+    return { ...checkpoint, next_offsets: merged(map.next_offsets, checkpoint.next_offsets) };
+  }
+
+  #parse<T>(record: ReadRecord, parse: (text: string, where: string) => T): T {
+    // A tombstone or an empty value is as damaged as half a record: nobody but us writes this key.
+    const where = `the record at offset ${record.offset} of topic ${this.#topic}`;
+    return parse(record.value?.toString() ?? "", where);
+  }
+
+  async append(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    assert(!this.#appending, "one checkpoint is written at a time");
+    this.#appending = true;
+    this.#generation = checkpoint.generation;
+    try {
+      await this.#append(checkpoint, AbortSignal.any([signal, this.#stop.signal]));
+    } finally {
+      this.#appending = false;
+    }
+  }
+
+  async #append(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    const { clock, pipeline } = this.#options;
+    const nowMs = clock.nowMs();
+    const full = this.#full;
+    const target = { topic: this.#topic, partition: PARTITION };
+    if (full !== undefined && nowMs - full.writtenMs < FULL_MAP_EVERY_MS) {
+      const next_offsets = changedSince(full.offsets, checkpoint.next_offsets);
+      const record = this.#record(pipeline, { ...checkpoint, next_offsets });
+      await this.#producer.send(target, [record], signal);
+      return;
+    }
+    const map = this.#record(`${pipeline}/offsets`, offsetMapOf(checkpoint));
+    const record = this.#record(pipeline, { ...checkpoint, next_offsets: {} });
+    await this.#producer.send(target, [map, record], signal);
+    this.#full = { offsets: checkpoint.next_offsets, writtenMs: nowMs };
+  }
+
+  #record(key: string, value: object): OutgoingRecord {
+    const headers = [["instance", this.#instance]] as const;
+    return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(value)), headers };
+  }
+
+  async follow(signal: AbortSignal): Promise<void> {
+    const reader = this.#follower;
+    assert(reader !== undefined, "a commit log is followed after it is opened");
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const others = new OtherInstances();
+    try {
+      for (;;) {
+        const startedMs = this.#options.clock.nowMs();
+        for (const record of await reader.next(FOLLOW_MS, either)) {
+          if (record.key?.toString() !== this.#options.pipeline) continue;
+          const instance = record.header("instance") ?? "";
+          if (instance === this.#instance) others.seenOurs = true;
+          else others.add(instance, this.#parse(record, parseCheckpoint).generation);
+        }
+        this.#giveWay(others);
+        const restMs = FOLLOW_MS - (this.#options.clock.nowMs() - startedMs);
+        if (restMs > 0) await sleep(this.#options.clock, restMs, either);
+      }
+    } catch (error) {
+      if (!either.aborted) throw error;
+    }
+  }
+
+  #giveWay(others: OtherInstances): void {
+    if (this.#generation === undefined || !others.above(this.#generation)) return;
+    throw new TidemarkError(
+      "TAKEN_OVER",
+      `Another instance runs pipeline ${this.#options.pipeline} now: the commit log holds a record of its ` +
+        `generation, and this one has generation ${this.#generation}. Each pipeline may run once.`,
+    );
+  }
+
+  close(): Promise<void> {
+    this.#stop.abort(new TidemarkError("SINK_UNAVAILABLE", "The commit log is closed."));
+    this.#client.close();
+    this.#followClient.close();
+    return Promise.resolve();
+  }
+}
+
+/**
+ * Records of other instances. Two that start at once take the same generation; then the one whose first
+ * record comes later goes on, and both come to that conclusion.
+ */
+class OtherInstances {
+  seenOurs = false;
+  /** The highest generation of each instance. */
+  readonly #generations = new Map<string, number>();
+  readonly #beforeOurs = new Set<string>();
+
+  add(instance: string, generation: number): void {
+    const known = this.#generations.get(instance) ?? 0;
+    this.#generations.set(instance, Math.max(known, generation));
+    if (!this.seenOurs) this.#beforeOurs.add(instance);
+  }
+
+  /** Whether one of them is the one to go on. */
+  above(ours: number): boolean {
+    for (const [instance, generation] of this.#generations) {
+      if (generation > ours) return true;
+      if (generation === ours && !this.#beforeOurs.has(instance)) return true;
+    }
+    return false;
+  }
+}
+
+function later<T extends { generation: number; sequence: number }>(a: T | undefined, b: T): T {
+  return a !== undefined && compareCheckpoints(a, b) > 0 ? a : b;
+}

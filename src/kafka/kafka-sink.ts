@@ -1,0 +1,249 @@
+/**
+ * Kafka as a destination.
+ *
+ *   write ─▶ topic (made, counted, claimed) ─▶ lane of a partition ─▶ sender ─▶ producer ─▶ Kafka
+ *                                               │ after a restart          ╰─▶ delivered, in lane order
+ *                                               ╰─▶ tail: skips what has already arrived
+ *
+ * 1. A partition's messages are sent by one sender, one batch at a time, so no retry changes their order.
+ * 2. Nothing is sent to a partition before its base offset is in the commit log: a restart has to know
+ *    where to look for what arrived.
+ * 3. A topic's number of partitions is asked for once a run; keys keep their partition.
+ * 4. An error never delivers anything. What cannot be waited for ends the sink, with one `failed`.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { NextOffsets } from "../core/checkpoint.ts";
+import { assert } from "../core/errors.ts";
+import { Wake } from "../core/signal.ts";
+import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
+import { KafkaClient, type KafkaClientOptions } from "./client.ts";
+import { Gate } from "./gate.ts";
+import { toKafkaError } from "./kafka-errors.ts";
+import { Lane, messageBytes } from "./lane.ts";
+import type { Logger } from "./logger.ts";
+import { partitionOf } from "./partitioner.ts";
+import { PartitionReader } from "./partition-reader.ts";
+import { Producer } from "./producer.ts";
+import { Sender } from "./sender.ts";
+import { skipDelivered } from "./tail.ts";
+import { TargetTopics, type Target } from "./target-topics.ts";
+import { Topics, type CreateTopicOptions } from "./topics.ts";
+
+export interface KafkaSinkOptions {
+  readonly client: KafkaClientOptions;
+  readonly pipeline: string;
+  readonly delivery: "at-least-once" | "effectively-once";
+  readonly createTopics: CreateTopicOptions;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Producers, each with connections of its own: so many batches are under way at most. */
+  readonly producersMax?: number;
+  /** `room` waits while the messages not yet delivered take more. */
+  readonly backlogBytesMax?: number;
+  readonly batchBytesMax?: number;
+  readonly batchRecordsMax?: number;
+}
+
+const PRODUCERS = 4;
+const BACKLOG_BYTES = 16 * 1024 * 1024;
+/** Kafka takes batches of 1,048,588 bytes unless it is told otherwise. */
+const BATCH_BYTES = 900_000;
+const BATCH_RECORDS = 500;
+/** Tails read at the same time, each 256 KB or one batch. */
+const TAIL_FETCHES = 4;
+
+type State = "new" | "open" | "failed" | "closed";
+
+/** A destination in use. Its lanes are missing while the topic is made and claimed. */
+interface Route {
+  lanes: readonly Lane[] | undefined;
+  readonly waiting: Message[];
+}
+
+export class KafkaSink implements Sink {
+  readonly name = "kafka";
+  readonly #options: KafkaSinkOptions;
+  readonly #client: KafkaClient;
+  readonly #targets: TargetTopics;
+  readonly #routes = new Map<string, Route>();
+  readonly #senders: { readonly sender: Sender; readonly client: KafkaClient }[] = [];
+  readonly #senderOf = new Map<Lane, Sender>();
+  readonly #stop = new AbortController();
+  readonly #work = new Set<Promise<void>>();
+  readonly #room = new Wake();
+  readonly #tailFetches = new Gate(TAIL_FETCHES);
+  #state: State = "new";
+  #events: SinkEvents | undefined;
+  #sameServer = true;
+  #backlogBytes = 0;
+
+  constructor(options: KafkaSinkOptions) {
+    const { clock, logger, pipeline } = options;
+    this.#options = options;
+    this.#client = new KafkaClient({ ...options.client, logger });
+    const topics = new Topics({ client: this.#client, clock, logger });
+    const create = options.createTopics;
+    this.#targets = new TargetTopics({
+      client: this.#client,
+      topics,
+      clock,
+      logger,
+      pipeline,
+      create,
+    });
+  }
+
+  async open(resume: SinkResume, events: SinkEvents, signal: AbortSignal): Promise<NextOffsets> {
+    assert(this.#state === "new", "a Kafka sink is opened once");
+    this.#events = events;
+    this.#sameServer = resume.sameServer;
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const { targets, fresh } = await this.#targets.open(resume, either);
+    either.throwIfAborted();
+    for (const [topic, target] of targets) {
+      this.#routes.set(topic, { lanes: this.#makeLanes(target), waiting: [] });
+    }
+    this.#state = "open";
+    return fresh;
+  }
+
+  write(messages: readonly Message[]): void {
+    if (this.#state !== "open") return;
+    for (const message of messages) {
+      this.#backlogBytes += messageBytes(message);
+      const route = this.#routes.get(message.destination) ?? this.#newRoute(message.destination);
+      if (route.lanes === undefined) route.waiting.push(message);
+      else this.#push(route.lanes, message);
+    }
+  }
+
+  async room(signal: AbortSignal): Promise<void> {
+    const { backlogBytesMax = BACKLOG_BYTES } = this.#options;
+    await this.#room.until(
+      () => this.#backlogBytes < backlogBytesMax || this.#state === "closed",
+      signal,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#state = "closed";
+    this.#stop.abort();
+    this.#room.notify();
+    this.#client.close();
+    for (const { client } of this.#senders) client.close();
+    // Everything under way ends with its connections or the signal, at once.
+    await Promise.allSettled([...this.#work, ...this.#senders.map(({ sender }) => sender.idle())]);
+  }
+
+  #newRoute(topic: string): Route {
+    const route: Route = { lanes: undefined, waiting: [] };
+    this.#routes.set(topic, route);
+    this.#run(async () => {
+      const target = await this.#targets.prepare(topic, this.#stop.signal);
+      const offsets = target.partitions.map(({ nextOffset }, partition) => [partition, nextOffset]);
+      await this.#claim({ [topic]: Object.fromEntries(offsets) as Record<string, number> });
+      route.lanes = this.#makeLanes(target);
+      for (const message of route.waiting) this.#push(route.lanes, message);
+      route.waiting.length = 0;
+    });
+    return route;
+  }
+
+  /** A claim is refused only when the pipeline has ended; then so do we, without a word. */
+  async #claim(offsets: NextOffsets): Promise<void> {
+    try {
+      await this.#events?.claim(offsets);
+    } catch (error) {
+      this.#stop.abort(error);
+    }
+    this.#stop.signal.throwIfAborted();
+  }
+
+  #makeLanes({ topic, partitions }: Target): readonly Lane[] {
+    return partitions.map(({ nextOffset, tail }, partition) => {
+      const scans = this.#options.delivery === "effectively-once" && __MUTANT__ !== "forget-tail";
+      const sending = !scans || tail === undefined;
+      const lane = new Lane({ topic, partition, nextOffset, sending });
+      if (!sending) this.#run(() => this.#scan(lane, tail));
+      return lane;
+    });
+  }
+
+  async #scan(lane: Lane, tail: { start: number; end: number }): Promise<void> {
+    const { clock, logger, pipeline } = this.#options;
+    const { signal } = this.#stop;
+    await lane.first(signal); // A tail that nobody asks for is not read.
+    const gate = this.#tailFetches;
+    const { topic, partition } = lane;
+    const place = { client: this.#client, clock, logger, topic, partition, gate };
+    await skipDelivered(
+      lane,
+      {
+        reader: new PartitionReader(place, tail.start),
+        end: tail.end,
+        pipeline,
+        sameServer: this.#sameServer,
+        delivered: this.#delivered,
+      },
+      signal,
+    );
+    lane.sending = true;
+    if (lane.length > 0) this.#sender(lane).wake(lane);
+  }
+
+  #push(lanes: readonly Lane[], message: Message): void {
+    const lane = lanes[partitionOf(message.partitionKey, lanes.length)] as Lane;
+    lane.push(message);
+    if (lane.sending) this.#sender(lane).wake(lane);
+  }
+
+  /** A lane keeps its sender; the first ones are made as they are needed. */
+  #sender(lane: Lane): Sender {
+    let sender = this.#senderOf.get(lane);
+    if (sender === undefined) {
+      const { producersMax = PRODUCERS } = this.#options;
+      const index = this.#senderOf.size % producersMax;
+      sender = (this.#senders[index] ??= this.#makeSender()).sender;
+      this.#senderOf.set(lane, sender);
+    }
+    return sender;
+  }
+
+  #makeSender(): { sender: Sender; client: KafkaClient } {
+    const { clock, logger, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
+    const client = new KafkaClient({ ...this.#options.client, logger });
+    const sender = new Sender({
+      producer: new Producer({ client, clock, logger, once: __MUTANT__ === "drop-on-error" }),
+      pipeline,
+      limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
+      signal: this.#stop.signal,
+      delivered: this.#delivered,
+      failed: error => this.#fail(error),
+    });
+    return { sender, client };
+  }
+
+  readonly #delivered = (lane: Lane, message: Message, nextOffset: number): void => {
+    if (this.#state !== "open") return;
+    lane.nextOffset = nextOffset;
+    this.#backlogBytes -= messageBytes(message);
+    const { destination } = message;
+    this.#events?.delivered(message, { destination, partition: lane.partition, nextOffset });
+    this.#room.notify();
+  };
+
+  /** Runs something beside the caller; what it throws ends the sink. */
+  #run(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#work.delete(running));
+    this.#work.add(running);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === "failed" || this.#stop.signal.aborted) return;
+    this.#state = "failed";
+    this.#stop.abort(error);
+    this.#events?.failed(toKafkaError(error, "Writing to Kafka"));
+  }
+}

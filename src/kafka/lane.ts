@@ -1,0 +1,82 @@
+/** The messages on their way to one partition, in order. */
+import { Wake } from "../core/signal.ts";
+import type { Message } from "../sinks/sink.ts";
+
+export interface BatchLimits {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** What a record adds to the fields of a message: lengths, and the names of the headers. */
+const RECORD_OVERHEAD = 70;
+
+/** About what the message takes in a batch and in memory; exact but for text that is not ASCII. */
+export function messageBytes({ id, key, value, transaction, position }: Message): number {
+  const text = id.length + transaction.length + position.length;
+  return text + (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD;
+}
+
+export class Lane {
+  readonly topic: string;
+  readonly partition: number;
+  /** The offset after the last message known to be delivered. */
+  nextOffset: number;
+  /** False while the tail is compared: until then nothing is sent. */
+  sending: boolean;
+  readonly #arrived = new Wake();
+  #messages: Message[] = [];
+  #head = 0;
+
+  constructor(options: { topic: string; partition: number; nextOffset: number; sending: boolean }) {
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.nextOffset = options.nextOffset;
+    this.sending = options.sending;
+  }
+
+  get length(): number {
+    return this.#messages.length - this.#head;
+  }
+
+  push(message: Message): void {
+    this.#messages.push(message);
+    this.#arrived.notify();
+  }
+
+  /** The first message, as soon as there is one. */
+  async first(signal: AbortSignal): Promise<Message> {
+    for (;;) {
+      const message = this.#messages[this.#head];
+      if (message !== undefined) return message;
+      await this.#arrived.wait(signal);
+    }
+  }
+
+  /** Takes the first messages that fit into a batch; a message that is too large for one goes alone. */
+  take({ records, bytes }: BatchLimits): Message[] {
+    const from = this.#head;
+    let size = 0;
+    let to = from;
+    for (; to < this.#messages.length && to - from < records; to += 1) {
+      size += messageBytes(this.#messages[to] as Message);
+      if (size > bytes && to > from) break;
+    }
+    const taken = this.#messages.slice(from, to);
+    this.#head = to;
+    if (this.#head === this.#messages.length || this.#head > 4096) {
+      this.#messages = this.#messages.slice(this.#head);
+      this.#head = 0;
+    }
+    return taken;
+  }
+
+  shift(): void {
+    this.take({ records: 1, bytes: 0 });
+  }
+
+  /** Puts messages back to the front. */
+  unshift(messages: readonly Message[]): void {
+    this.#messages = [...messages, ...this.#messages.slice(this.#head)];
+    this.#head = 0;
+  }
+}

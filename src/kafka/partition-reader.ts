@@ -1,0 +1,127 @@
+/**
+ * Reads one partition by position, as a stream: one fetch in memory at a time, through changes of
+ * leader and loss of brokers.
+ */
+import { TidemarkError } from "../core/errors.ts";
+import type { Clock } from "../core/clock.ts";
+import type { KafkaClient } from "./client.ts";
+import type { Gate } from "./gate.ts";
+import { fetch, type Fetched } from "./fetch.ts";
+import { KafkaResponseError, OFFSET_OUT_OF_RANGE } from "./kafka-errors.ts";
+import type { Logger } from "./logger.ts";
+import { UnreadableBatchError, decodeBatches, type ReadRecord } from "./record-batch.ts";
+import { retrying } from "./retry.ts";
+
+export interface ReaderOptions {
+  readonly client: KafkaClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly topic: string;
+  readonly partition: number;
+  readonly fetchBytes?: number;
+  /** Shared by readers of which only some may fetch at a time. */
+  readonly gate?: Gate;
+}
+
+const FETCH_BYTES = 256 * 1024;
+const WAIT_MS = 500;
+
+export class PartitionReader {
+  readonly #options: ReaderOptions;
+  /** Offset of the next record. */
+  position: number;
+
+  constructor(options: ReaderOptions, position: number) {
+    this.#options = options;
+    this.position = position;
+  }
+
+  /**
+   * The records from the position up to, not including, offset `end`, fetch by fetch. Control records are
+   * left out; so is what retention has removed meanwhile.
+   */
+  async *until(end: number, signal: AbortSignal): AsyncGenerator<readonly ReadRecord[]> {
+    while (this.position < end) {
+      const fetched = await this.#fetch(WAIT_MS, signal);
+      // Compaction can have removed everything up to the end of the log.
+      const exhausted = fetched.batches.length === 0 && !fetched.throttled;
+      if (exhausted && fetched.highWatermark >= end) {
+        this.position = end;
+        return;
+      }
+      const records = this.#take(fetched).filter(record => record.offset < end);
+      if (records.length > 0) yield records;
+    }
+  }
+
+  /** What has come since; empty if nothing has within `waitMs`. */
+  async next(waitMs: number, signal: AbortSignal): Promise<readonly ReadRecord[]> {
+    return this.#take(await this.#fetch(waitMs, signal));
+  }
+
+  #take({ batches }: Fetched): ReadRecord[] {
+    const { topic, partition } = this.#options;
+    const from = this.position;
+    const taken: ReadRecord[] = [];
+    try {
+      for (const batch of decodeBatches(batches)) {
+        if (batch.nextOffset <= from) continue;
+        if (!batch.control) {
+          for (const record of batch.records()) if (record.offset >= from) taken.push(record);
+        }
+        this.position = Math.max(this.position, batch.nextOffset);
+      }
+    } catch (error) {
+      if (!(error instanceof UnreadableBatchError)) throw error;
+      throw new TidemarkError(
+        "SINK_SETTING",
+        `Topic ${topic}, partition ${partition}, cannot be read: ${error.message}. ` +
+          "Set compression.type of the topic to producer, none or gzip.",
+        { cause: error },
+      );
+    }
+    return taken;
+  }
+
+  #fetch(waitMs: number, signal: AbortSignal): Promise<Fetched> {
+    const {
+      client,
+      clock,
+      logger,
+      topic,
+      partition,
+      gate,
+      fetchBytes = FETCH_BYTES,
+    } = this.#options;
+    const attempt = async (): Promise<Fetched> => {
+      const connection = await client.leaderConnection(topic, partition);
+      const place = { topic, partition, offset: this.position };
+      const fetched = await fetch(connection, { ...place, bytesMax: fetchBytes, waitMs });
+      if (fetched.error === OFFSET_OUT_OF_RANGE && fetched.logStart > this.position) {
+        this.position = fetched.logStart;
+        return attempt();
+      }
+      if (fetched.error === OFFSET_OUT_OF_RANGE) throw this.#recreated();
+      if (fetched.error !== 0) throw new KafkaResponseError(fetched.error, "Fetch");
+      return fetched;
+    };
+    const fetching = (): Promise<Fetched> =>
+      retrying(attempt, {
+        clock,
+        logger,
+        signal,
+        doing: `Reading topic ${topic}, partition ${partition},`,
+        onFailure: () => client.forget(topic),
+      });
+    return gate === undefined ? fetching() : gate.pass(fetching);
+  }
+
+  #recreated(): TidemarkError {
+    const { topic, partition } = this.#options;
+    return new TidemarkError(
+      "COMMIT_LOG_UNUSABLE",
+      `Topic ${topic}, partition ${partition}, ends before offset ${this.position}: it was made anew or ` +
+        "cut off. Say where to go on with: tidemark position set.",
+    );
+  }
+}

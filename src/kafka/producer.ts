@@ -1,0 +1,165 @@
+/**
+ * Sends record batches, each exactly once while the process lives.
+ *
+ * Every batch gets its sequence number once, before the first attempt, and keeps it through all others:
+ * the broker appends it once however often it is asked, and answers a repetition with the offset of the
+ * first. kafkajs's own producer takes numbers anew for each attempt, which loses messages where two sends
+ * overlap.
+ *
+ *   1. One batch of a partition is under way at a time; the next begins when it is known to have arrived.
+ *   2. A batch of which the outcome is not known ends the producer id: no number is used twice.
+ */
+import type { Clock } from "../core/clock.ts";
+import { TidemarkError, assert } from "../core/errors.ts";
+import type { KafkaClient } from "./client.ts";
+import { apis, definition } from "./connection.ts";
+import { KafkaResponseError } from "./kafka-errors.ts";
+import type { Logger } from "./logger.ts";
+import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
+import { retrying } from "./retry.ts";
+
+export interface ProducerOptions {
+  readonly client: KafkaClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** True only in a build that is wrong on purpose: nothing is tried again. */
+  readonly once?: boolean;
+}
+
+export interface SendTarget {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+interface ProducerId {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  /** First free sequence number of each partition. */
+  readonly sequences: Map<string, number>;
+}
+
+interface ProduceAnswer {
+  readonly topics: readonly {
+    readonly partitions: readonly { readonly errorCode: number; readonly baseOffset: string }[];
+  }[];
+}
+
+const PRODUCE = 0;
+const PRODUCE_VERSION_MAX = 7;
+/** Sequence numbers have 31 bits and begin again at 0. */
+const SEQUENCES = 2 ** 31;
+
+export class Producer {
+  readonly #options: ProducerOptions;
+  #id: ProducerId | undefined;
+  readonly #busy = new Set<string>();
+
+  constructor(options: ProducerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends one batch, for as long as it takes.
+   *
+   * @returns the offset of its first record.
+   * @throws TidemarkError MESSAGE_REFUSED if nothing of it was appended and never will be, another code if
+   *   the producer cannot go on, or the signal's reason.
+   */
+  async send(
+    target: SendTarget,
+    records: readonly OutgoingRecord[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { topic, partition } = target;
+    const lane = `${topic}/${partition}`;
+    assert(!this.#busy.has(lane), `two batches under way to ${lane}`);
+    this.#busy.add(lane);
+    try {
+      const id = (this.#id ??= await this.#initialise(signal));
+      const sequence = id.sequences.get(lane) ?? 0;
+      const timestampMs = this.#options.clock.wallMs();
+      const batch = encodeBatch(records, { ...id, firstSequence: sequence, timestampMs });
+      const baseOffset = await this.#deliver(target, batch, signal);
+      id.sequences.set(lane, (sequence + records.length) % SEQUENCES);
+      return baseOffset;
+    } catch (error) {
+      // A refused batch was not appended, so its numbers are free; after anything else they are not.
+      const refused = error instanceof TidemarkError && error.code === "MESSAGE_REFUSED";
+      if (!refused) this.#id = undefined;
+      throw error;
+    } finally {
+      this.#busy.delete(lane);
+    }
+  }
+
+  #deliver(target: SendTarget, batch: Buffer, signal: AbortSignal): Promise<number> {
+    const { client, clock, logger } = this.#options;
+    const { topic, partition } = target;
+    if (this.#options.once === true) return this.#attempt(target, batch);
+    return retrying(() => this.#attempt(target, batch), {
+      clock,
+      logger,
+      signal,
+      doing: `Sending to topic ${topic}, partition ${partition},`,
+      onFailure: () => client.forget(topic),
+    });
+  }
+
+  async #attempt({ topic, partition }: SendTarget, batch: Buffer): Promise<number> {
+    const { client } = this.#options;
+    const connection = await client.leaderConnection(topic, partition);
+    const apiVersion = connection.version(PRODUCE, PRODUCE_VERSION_MAX);
+    const timeoutMs = Math.min(30_000, client.requestTimeoutMs);
+    const body = produceRequest({ topic, partition }, batch, timeoutMs);
+    const answer = (await connection.exchange({
+      request: {
+        apiKey: PRODUCE,
+        apiVersion,
+        apiName: "Produce",
+        encode: () => Promise.resolve({ buf: body, buffer: body }),
+      },
+      response: definition("Produce", apiVersion)({ topicData: [] }).response,
+    })) as ProduceAnswer;
+    const result = answer.topics[0]?.partitions[0];
+    assert(result !== undefined, "Kafka's answer to a produce request names no partition");
+    if (result.errorCode !== 0) throw new KafkaResponseError(result.errorCode, "Produce");
+    return Number(result.baseOffset);
+  }
+
+  async #initialise(signal: AbortSignal): Promise<ProducerId> {
+    const { client, clock, logger } = this.#options;
+    const attempt = async (): Promise<ProducerId> => {
+      const connection = await client.any();
+      const args = { transactionalId: null, transactionTimeout: 60_000 };
+      const answer = (await connection.request(apis.initProducerId, args)) as {
+        errorCode: number;
+        producerId: string;
+        producerEpoch: number;
+      };
+      if (answer.errorCode !== 0) throw new KafkaResponseError(answer.errorCode, "InitProducerId");
+      const { producerEpoch } = answer;
+      return { producerId: BigInt(answer.producerId), producerEpoch, sequences: new Map() };
+    };
+    return retrying(attempt, { clock, logger, signal, doing: "Asking Kafka for a producer id" });
+  }
+}
+
+/** Produce request, versions 3 to 8: no transaction, all replicas, one partition. */
+function produceRequest(
+  { topic, partition }: SendTarget,
+  batch: Buffer,
+  timeoutMs: number,
+): Buffer {
+  const name = Buffer.from(topic);
+  const head = Buffer.allocUnsafe(2 + 2 + 4 + 4 + 2 + name.length + 4 + 4 + 4);
+  let at = head.writeInt16BE(-1, 0);
+  at = head.writeInt16BE(-1, at);
+  at = head.writeInt32BE(timeoutMs, at);
+  at = head.writeInt32BE(1, at);
+  at = head.writeInt16BE(name.length, at);
+  at += name.copy(head, at);
+  at = head.writeInt32BE(1, at);
+  at = head.writeInt32BE(partition, at);
+  head.writeInt32BE(batch.length, at);
+  return Buffer.concat([head, batch]);
+}

@@ -1,0 +1,233 @@
+/**
+ * Kafka's record batch, version 2: messages → bytes, in one pass into one buffer, and bytes → records.
+ *
+ *   base offset 8 │ length 4 │ leader epoch 4 │ magic 1 │ crc 4 │ attributes 2 │ last offset delta 4 │
+ *   first time 8 │ last time 8 │ producer id 8 │ epoch 2 │ first sequence 4 │ count 4 │ records …
+ */
+import { gunzipSync } from "node:zlib";
+import { crc32c } from "./crc32c.ts";
+
+/** One record as it is sent. Header values are text. */
+export interface OutgoingRecord {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface BatchStamp {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly firstSequence: number;
+  readonly timestampMs: number;
+}
+
+const HEADER_BYTES = 61;
+/** Where the part that the checksum covers begins. */
+const ATTRIBUTES_AT = 21;
+const VARINT_MAX = 5;
+
+export function encodeBatch(records: readonly OutgoingRecord[], stamp: BatchStamp): Buffer {
+  let most = HEADER_BYTES;
+  for (const record of records) most += mostBytes(record);
+  const bytes = Buffer.allocUnsafe(most);
+  let at = HEADER_BYTES;
+  let delta = 0;
+  for (const record of records) at = writeRecord(bytes, at, { record, delta: delta++ });
+  const time = BigInt(stamp.timestampMs);
+  bytes.writeBigInt64BE(0n, 0);
+  bytes.writeInt32BE(at - 12, 8);
+  bytes.writeInt32BE(-1, 12);
+  bytes.writeInt8(2, 16);
+  bytes.writeInt16BE(0, ATTRIBUTES_AT);
+  bytes.writeInt32BE(records.length - 1, 23);
+  bytes.writeBigInt64BE(time, 27);
+  bytes.writeBigInt64BE(time, 35);
+  bytes.writeBigInt64BE(stamp.producerId, 43);
+  bytes.writeInt16BE(stamp.producerEpoch, 51);
+  bytes.writeInt32BE(stamp.firstSequence, 53);
+  bytes.writeInt32BE(records.length, 57);
+  bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES_AT, at), 17);
+  return bytes.subarray(0, at);
+}
+
+/** An upper bound: three bytes for each UTF-16 unit of text. */
+function mostBytes({ key, value, headers }: OutgoingRecord): number {
+  let most = 5 * VARINT_MAX + 1 + (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, text] of headers) most += 2 * VARINT_MAX + 3 * (name.length + text.length);
+  return most;
+}
+
+function writeRecord(
+  bytes: Buffer,
+  start: number,
+  { record, delta }: { record: OutgoingRecord; delta: number },
+): number {
+  const { key, value, headers } = record;
+  // Attributes and time delta take a byte each and are 0.
+  let length = 2 + sizeOfVarint(delta) + sizeOfBytes(key) + sizeOfBytes(value);
+  length += sizeOfVarint(headers.length);
+  for (const [name, text] of headers) length += sizeOfText(name) + sizeOfText(text);
+  let at = writeVarint(bytes, start, length);
+  bytes[at++] = 0;
+  bytes[at++] = 0;
+  at = writeVarint(bytes, at, delta);
+  at = writeBytes(bytes, at, key);
+  at = writeBytes(bytes, at, value);
+  at = writeVarint(bytes, at, headers.length);
+  for (const [name, text] of headers) at = writeText(bytes, writeText(bytes, at, name), text);
+  return at;
+}
+
+function sizeOfVarint(value: number): number {
+  let rest = ((value << 1) ^ (value >> 31)) >>> 7;
+  let size = 1;
+  for (; rest !== 0; rest >>>= 7) size += 1;
+  return size;
+}
+
+function sizeOfBytes(value: Buffer | null): number {
+  return value === null ? 1 : sizeOfVarint(value.length) + value.length;
+}
+
+function sizeOfText(text: string): number {
+  const length = Buffer.byteLength(text);
+  return sizeOfVarint(length) + length;
+}
+
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start;
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0;
+  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
+  bytes[at++] = rest;
+  return at;
+}
+
+function writeBytes(bytes: Buffer, start: number, value: Buffer | null): number {
+  if (value === null) return writeVarint(bytes, start, -1);
+  const at = writeVarint(bytes, start, value.length);
+  bytes.set(value, at);
+  return at + value.length;
+}
+
+function writeText(bytes: Buffer, start: number, text: string): number {
+  const at = writeVarint(bytes, start, Buffer.byteLength(text));
+  return at + bytes.write(text, at, "utf8");
+}
+
+/** One record as it was read. */
+export interface ReadRecord {
+  readonly offset: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  header(name: string): string | undefined;
+}
+
+export interface ReadBatch {
+  readonly baseOffset: number;
+  /** The offset after the batch, also where compaction has left no record of it. */
+  readonly nextOffset: number;
+  /** Marks of transactions are no messages. */
+  readonly control: boolean;
+  records(): ReadRecord[];
+}
+
+/** A batch that cannot be read, such as one of a codec that Node does not have. */
+export class UnreadableBatchError extends Error {
+  override readonly name = "UnreadableBatchError";
+}
+
+/** The whole batches at the front of what a fetch returned; it may end in the middle of one. */
+export function* decodeBatches(bytes: Buffer): Generator<ReadBatch> {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
+    const end = at + 12 + bytes.readInt32BE(at + 8);
+    if (end > bytes.length) return;
+    yield decodeBatch(bytes.subarray(at, end));
+    at = end;
+  }
+}
+
+function decodeBatch(bytes: Buffer): ReadBatch {
+  const baseOffset = Number(bytes.readBigInt64BE(0));
+  const where = `the record batch at offset ${baseOffset}`;
+  if (bytes.readInt8(16) !== 2) throw new UnreadableBatchError(`${where} has an old format`);
+  if (crc32c(bytes, ATTRIBUTES_AT, bytes.length) !== bytes.readUInt32BE(17)) {
+    throw new UnreadableBatchError(`${where} has a wrong checksum`);
+  }
+  const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
+  return {
+    baseOffset,
+    nextOffset: baseOffset + bytes.readInt32BE(23) + 1,
+    control: (attributes & 0x20) !== 0,
+    records: () => {
+      const packed = bytes.subarray(HEADER_BYTES);
+      const codec = attributes & 7;
+      if (codec > 1) throw new UnreadableBatchError(`${where} is compressed with codec ${codec}`);
+      const plain = codec === 0 ? packed : gunzipSync(packed);
+      return decodeRecords(plain, baseOffset, bytes.readInt32BE(57));
+    },
+  };
+}
+
+class Cursor {
+  readonly bytes: Buffer;
+  at: number;
+
+  constructor(bytes: Buffer, at = 0) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  /** As a number: time deltas have up to 64 bits, but only their length matters here. */
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.bytes.readUInt8(this.at++);
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      scale *= 128;
+    }
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+
+  field(): Buffer | null {
+    const length = this.varint();
+    if (length < 0) return null;
+    const start = this.at;
+    this.at += length;
+    return this.bytes.subarray(start, this.at);
+  }
+}
+
+function decodeRecords(bytes: Buffer, baseOffset: number, count: number): ReadRecord[] {
+  const cursor = new Cursor(bytes);
+  const records: ReadRecord[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const length = cursor.varint();
+    const end = cursor.at + length;
+    cursor.at += 1;
+    cursor.varint();
+    const offset = baseOffset + cursor.varint();
+    const key = cursor.field();
+    const value = cursor.field();
+    const headersAt = cursor.at;
+    records.push({
+      offset,
+      key,
+      value,
+      header: name => findHeader(new Cursor(bytes, headersAt), name),
+    });
+    cursor.at = end;
+  }
+  return records;
+}
+
+function findHeader(cursor: Cursor, name: string): string | undefined {
+  const count = cursor.varint();
+  for (let i = 0; i < count; i += 1) {
+    const found = cursor.field()?.toString();
+    const value = cursor.field();
+    if (found === name) return value?.toString();
+  }
+  return undefined;
+}

@@ -1,0 +1,34 @@
+/** Topic names made from the template, such as `{database}.{table}`. */
+import { TidemarkError } from "../core/errors.ts";
+
+const LENGTH_MAX = 249;
+
+/**
+ * Kafka takes letters, digits, `.`, `_` and `-`; each other UTF-16 unit becomes `_uXXXX`.
+ *
+ * @throws TidemarkError CONFIG_INVALID for a name that Kafka refuses for its length or as a whole.
+ */
+export function topicName(template: string, table: { database: string; table: string }): string {
+  const name = template
+    .replace(/\{(database|table)\}/g, (_, part: "database" | "table") => table[part])
+    .replace(/[^A-Za-z0-9._-]/g, escapeUnit);
+  const fault = faultOf(name);
+  if (fault === undefined) return name;
+  throw new TidemarkError(
+    "CONFIG_INVALID",
+    `The topic template "${template}" makes "${name}" of ${table.database}.${table.table}: ` +
+      `${fault}. Choose another sink.topic, or exclude the table.`,
+  );
+}
+
+function escapeUnit(unit: string): string {
+  return `_u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+function faultOf(name: string): string | undefined {
+  if (name === "") return "a topic needs a name";
+  if (name === "." || name === "..") return "Kafka does not allow this name";
+  if (name.length > LENGTH_MAX)
+    return `it has ${name.length} characters, Kafka allows ${LENGTH_MAX}`;
+  return undefined;
+}

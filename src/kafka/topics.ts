@@ -1,0 +1,173 @@
+/** Topics: which there are, making them, their settings, and where their partitions begin and end. */
+import { sleep, type Clock } from "../core/clock.ts";
+import { TidemarkError } from "../core/errors.ts";
+import type { KafkaClient } from "./client.ts";
+import { apis } from "./connection.ts";
+import {
+  KafkaResponseError,
+  LEADER_NOT_AVAILABLE,
+  TOPIC_ALREADY_EXISTS,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from "./kafka-errors.ts";
+import type { Logger } from "./logger.ts";
+import { retrying } from "./retry.ts";
+
+export interface CreateTopicOptions {
+  readonly partitions: number;
+  /** -1 leaves it to the broker. */
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface TopicsOptions {
+  readonly client: KafkaClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How often a topic is looked for before it counts as missing: news of it spreads slowly. */
+const LOOKS = 3;
+const LOOK_AGAIN_MS = 50;
+const EARLIEST = -2;
+const LATEST = -1;
+const TOPIC_RESOURCE = 2;
+
+export class Topics {
+  readonly #options: TopicsOptions;
+
+  constructor(options: TopicsOptions) {
+    this.#options = options;
+  }
+
+  /** Number of partitions of an existing topic, each of which has a leader; undefined if it is missing. */
+  async partitions(topic: string, signal: AbortSignal): Promise<number | undefined> {
+    for (let look = 1; look <= LOOKS; look += 1) {
+      const count = await this.#retrying(`Looking for topic ${topic}`, signal, async () => {
+        const found = (await this.#options.client.metadata([topic])).get(topic);
+        const missing = found === undefined || found.error === UNKNOWN_TOPIC_OR_PARTITION;
+        return missing ? undefined : countPartitions(topic, found);
+      });
+      if (count !== undefined) return count;
+      if (look < LOOKS) await sleep(this.#options.clock, LOOK_AGAIN_MS, signal);
+    }
+    return undefined;
+  }
+
+  /** Makes the topic if it is missing, and waits until every partition has a leader. */
+  async ensure(topic: string, create: CreateTopicOptions, signal: AbortSignal): Promise<number> {
+    const existing = await this.partitions(topic, signal);
+    if (existing !== undefined) return existing;
+    await this.#retrying(`Making topic ${topic}`, signal, () => this.#create(topic, create));
+    this.#options.logger.info({ topic, ...create }, "Made a topic");
+    return this.#retrying(`Waiting for topic ${topic}`, signal, async () => {
+      return countPartitions(topic, (await this.#options.client.metadata([topic])).get(topic));
+    });
+  }
+
+  async #create(topic: string, create: CreateTopicOptions): Promise<void> {
+    const connection = await this.#options.client.controller(topic);
+    const configEntries = Object.entries(create.config).map(([name, value]) => ({ name, value }));
+    const { partitions: numPartitions, replicationFactor } = create;
+    const answer = (await connection.request(apis.createTopics, {
+      topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+      validateOnly: false,
+      timeout: 10_000,
+    })) as { topicErrors: readonly { errorCode: number; errorMessage: string | null }[] };
+    for (const { errorCode, errorMessage } of answer.topicErrors) {
+      if (errorCode === 0 || errorCode === TOPIC_ALREADY_EXISTS) continue;
+      throw new KafkaResponseError(errorCode, "CreateTopics", errorMessage);
+    }
+  }
+
+  /** The value of one of the topic's settings, its default included. */
+  config(topic: string, name: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#retrying(`Asking for the settings of topic ${topic}`, signal, async () => {
+      const connection = await this.#options.client.any();
+      const answer = (await connection.request(apis.describeConfigs, {
+        resources: [{ type: TOPIC_RESOURCE, name: topic, configNames: [name] }],
+        includeSynonyms: false,
+      })) as {
+        resources: readonly {
+          errorCode: number;
+          errorMessage: string | null;
+          configEntries: readonly { configName: string; configValue: string }[];
+        }[];
+      };
+      const resource = answer.resources[0];
+      if (resource === undefined) return undefined;
+      const { errorCode, errorMessage } = resource;
+      if (errorCode !== 0) throw new KafkaResponseError(errorCode, "DescribeConfigs", errorMessage);
+      return resource.configEntries.find(entry => entry.configName === name)?.configValue;
+    });
+  }
+
+  /** Log start and end of the first `count` partitions; the end is what a plain consumer can read to. */
+  ranges(topic: string, count: number, signal: AbortSignal): Promise<readonly Range[]> {
+    return this.#retrying(`Asking for the offsets of topic ${topic}`, signal, async () => {
+      try {
+        const starts = await this.#offsets(topic, count, EARLIEST);
+        const ends = await this.#offsets(topic, count, LATEST);
+        return starts.map((start, partition) => ({ start, end: ends[partition] ?? start }));
+      } catch (error) {
+        this.#options.client.forget(topic);
+        throw error;
+      }
+    });
+  }
+
+  async #offsets(topic: string, count: number, timestamp: number): Promise<readonly number[]> {
+    const { client } = this.#options;
+    const perLeader = new Map<number, { partition: number; timestamp: number }[]>();
+    for (let partition = 0; partition < count; partition += 1) {
+      const leader = await client.leader(topic, partition);
+      const list = perLeader.get(leader) ?? [];
+      list.push({ partition, timestamp });
+      perLeader.set(leader, list);
+    }
+    const offsets = new Array<number>(count).fill(0);
+    for (const [leader, partitions] of perLeader) {
+      const connection = await client.node(leader);
+      const answer = (await connection.request(apis.listOffsets, {
+        replicaId: -1,
+        isolationLevel: 0,
+        topics: [{ topic, partitions }],
+      })) as {
+        responses: readonly {
+          partitions: readonly { partition: number; errorCode: number; offset: string }[];
+        }[];
+      };
+      for (const { partition, errorCode, offset } of answer.responses[0]?.partitions ?? []) {
+        if (errorCode !== 0) throw new KafkaResponseError(errorCode, "ListOffsets");
+        offsets[partition] = Number(offset);
+      }
+    }
+    return offsets;
+  }
+
+  #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    const { clock, logger } = this.#options;
+    return retrying(attempt, { clock, logger, signal, doing });
+  }
+}
+
+function countPartitions(
+  topic: string,
+  found: { error: number; leaders: readonly (number | undefined)[] } | undefined,
+): number {
+  const error = found?.error ?? UNKNOWN_TOPIC_OR_PARTITION;
+  if (error === 17) {
+    throw new TidemarkError("SINK_SETTING", `Kafka does not accept the topic name "${topic}".`);
+  }
+  if (error !== 0) throw new KafkaResponseError(error, `Metadata of ${topic}`);
+  const { leaders } = found as { leaders: readonly (number | undefined)[] };
+  // Kafka assigns keys by this number, so it must be whole: no partition may be missing.
+  if (leaders.length === 0 || leaders.includes(undefined)) {
+    throw new KafkaResponseError(LEADER_NOT_AVAILABLE, `Metadata of ${topic}`);
+  }
+  return leaders.length;
+}
