@@ -57,9 +57,3 @@ export interface BinlogReader {
    */
   events(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]>;
 }
-
-/** What is asked of the server by statements, over a connection of its own. */
-export interface SourceServer {
-  readonly serverUuid: string;
-  readonly isMariaDb: boolean;
-}

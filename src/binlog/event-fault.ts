@@ -1,0 +1,13 @@
+/**
+ * Why an event cannot be taken. The decoders know the reason, but not where in the binlog they are: the
+ * translator adds file and position and makes a TidemarkError of it.
+ */
+export class EventFault extends Error {
+  override readonly name = "EventFault";
+  readonly code: "EVENT_UNREADABLE" | "SOURCE_SETTING";
+
+  constructor(reason: string, code: EventFault["code"] = "EVENT_UNREADABLE") {
+    super(reason);
+    this.code = code;
+  }
+}

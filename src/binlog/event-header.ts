@@ -1,0 +1,75 @@
+/** The 19 bytes in front of every event, and what the binlog's event types are called. */
+
+export const HEADER_SIZE = 19;
+export const CHECKSUM_SIZE = 4;
+
+export const EventType = {
+  query: 2,
+  stop: 3,
+  rotate: 4,
+  intvar: 5,
+  rand: 13,
+  userVar: 14,
+  formatDescription: 15,
+  xid: 16,
+  beginLoadQuery: 17,
+  executeLoadQuery: 18,
+  tableMap: 19,
+  writeRowsV1: 23,
+  updateRowsV1: 24,
+  deleteRowsV1: 25,
+  incident: 26,
+  heartbeat: 27,
+  ignorable: 28,
+  rowsQuery: 29,
+  writeRows: 30,
+  updateRows: 31,
+  deleteRows: 32,
+  gtid: 33,
+  anonymousGtid: 34,
+  previousGtids: 35,
+  transactionContext: 36,
+  viewChange: 37,
+  xaPrepare: 38,
+  partialUpdateRows: 39,
+  transactionPayload: 40,
+  heartbeatV2: 41,
+  gtidTagged: 42,
+  mariadbAnnotateRows: 160,
+  mariadbCheckpoint: 161,
+  mariadbGtid: 162,
+  mariadbGtidList: 163,
+  mariadbStartEncryption: 164,
+  mariadbQueryCompressed: 165,
+  mariadbWriteRowsCompressedV1: 166,
+  mariadbDeleteRowsCompressed: 171,
+} as const;
+
+const IGNORABLE = 0x80;
+
+export function typeOf(event: Buffer): number {
+  return event.readUInt8(4);
+}
+
+export function timestampOf(event: Buffer): number {
+  return event.readUInt32LE(0);
+}
+
+export function serverIdOf(event: Buffer): number {
+  return event.readUInt32LE(5);
+}
+
+/** Bytes of the event as it stands in the file, its checksum included. */
+export function sizeOf(event: Buffer): number {
+  return event.readUInt32LE(9);
+}
+
+/** Where the next event starts: modulo 2^32, and 0 for events that the server made up for the dump. */
+export function nextPositionOf(event: Buffer): number {
+  return event.readUInt32LE(13);
+}
+
+/** Whoever wrote the event marked it as safe to skip for those who do not know it. */
+export function isIgnorable(event: Buffer): boolean {
+  return (event.readUInt16LE(17) & IGNORABLE) !== 0;
+}

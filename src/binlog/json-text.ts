@@ -1,0 +1,153 @@
+/**
+ * MySQL's binary JSON as the text that SELECT gives, with every number unharmed.
+ *
+ * It never becomes a JavaScript value: that would lose 64-bit integers, decimals, `1.0`, and a key called
+ * `__proto__`. The format stands in sql-common/json_binary.h of the server's source.
+ */
+import { EventFault } from "./event-fault.ts";
+import { DecimalFormat } from "./numbers.ts";
+import { fractionText, packedDateText, packedTimeText } from "./temporals.ts";
+
+const LITERALS = ["null", "true", "false"] as const;
+/** Type bytes of values whose 16 bits stand in the entry itself. */
+const INLINE_16: ReadonlySet<number> = new Set([4, 5, 6]);
+const INLINE_32: ReadonlySet<number> = new Set([4, 5, 6, 7, 8]);
+
+const TIMESTAMP = 7;
+const DATE = 10;
+const TIME = 11;
+const DATETIME = 12;
+const DECIMAL = 246;
+
+export function jsonText(document: Buffer): string {
+  // MySQL itself shows a document of no bytes, which INSERT IGNORE can leave behind, as null.
+  if (document.length === 0) return "null";
+  return valueText(document, document.readUInt8(0), 1);
+}
+
+function valueText(source: Buffer, type: number, at: number): string {
+  switch (type) {
+    case 0:
+    case 1:
+      return containerText(source, at, { isObject: true, isLarge: type === 1 });
+    case 2:
+    case 3:
+      return containerText(source, at, { isObject: false, isLarge: type === 3 });
+    case 4:
+      return literalText(source.readUInt8(at));
+    case 5:
+      return String(source.readInt16LE(at));
+    case 6:
+      return String(source.readUInt16LE(at));
+    case 7:
+      return String(source.readInt32LE(at));
+    case 8:
+      return String(source.readUInt32LE(at));
+    case 9:
+      return String(source.readBigInt64LE(at));
+    case 10:
+      return String(source.readBigUInt64LE(at));
+    case 11:
+      return jsonDoubleText(source.readDoubleLE(at));
+    case 12:
+      return JSON.stringify(variableBytes(source, at).toString("utf8"));
+    case 15:
+      return opaqueText(source.readUInt8(at), variableBytes(source, at + 1));
+    default:
+      throw new EventFault(`it holds JSON of the unknown type ${type}`);
+  }
+}
+
+function literalText(code: number): string {
+  const text = LITERALS[code];
+  if (text === undefined) throw new EventFault(`it holds the unknown JSON literal ${code}`);
+  return text;
+}
+
+/** MySQL writes a double so that it stays one: `1.0`, and `1e20` without a plus sign. */
+export function jsonDoubleText(value: number): string {
+  if (Object.is(value, -0)) return "-0.0";
+  const text = String(value);
+  if (/[.e]/.test(text)) return text.replace("e+", "e");
+  return `${text}.0`;
+}
+
+/** Bytes with their length in front: seven bits a byte, lowest first. */
+function variableBytes(source: Buffer, at: number): Buffer {
+  let length = 0;
+  for (let i = 0; i < 5; i += 1) {
+    const byte = source.readUInt8(at + i);
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return slice(source, at + i + 1, length);
+  }
+  throw new EventFault("it holds JSON with a length that does not end");
+}
+
+function slice(source: Buffer, start: number, length: number): Buffer {
+  if (start + length > source.length) throw new EventFault("it holds JSON that is cut short");
+  return source.subarray(start, start + length);
+}
+
+function containerText(
+  source: Buffer,
+  at: number,
+  { isObject, isLarge }: { isObject: boolean; isLarge: boolean },
+): string {
+  const width = isLarge ? 4 : 2;
+  const uint = (offset: number): number => source.readUIntLE(offset, width);
+  const inline = isLarge ? INLINE_32 : INLINE_16;
+  const count = uint(at);
+  const keys = at + 2 * width;
+  const values = isObject ? keys + count * (width + 2) : keys;
+  let text = isObject ? "{" : "[";
+  for (let i = 0; i < count; i += 1) {
+    if (i > 0) text += ", ";
+    if (isObject) {
+      const key = keys + i * (width + 2);
+      const name = slice(source, at + uint(key), source.readUInt16LE(key + width));
+      text += `${JSON.stringify(name.toString("utf8"))}: `;
+    }
+    const entry = values + i * (width + 1);
+    const type = source.readUInt8(entry);
+    text += valueText(source, type, inline.has(type) ? entry + 1 : at + uint(entry + 1));
+  }
+  return text + (isObject ? "}" : "]");
+}
+
+/** A value of a type that JSON does not have. */
+function opaqueText(type: number, data: Buffer): string {
+  switch (type) {
+    case DECIMAL:
+      return new DecimalFormat(data.readUInt8(0), data.readUInt8(1)).text(data, 2);
+    case DATE:
+      return `"${temporal(data).date}"`;
+    case TIME: {
+      const { sign, time } = temporal(data);
+      return `"${sign}${time}"`;
+    }
+    case DATETIME:
+    case TIMESTAMP: {
+      const { date, time } = temporal(data);
+      return `"${date} ${time}"`;
+    }
+    default:
+      return JSON.stringify(`base64:type${type}:${mysqlBase64(data)}`);
+  }
+}
+
+/** In JSON all temporals are one 64-bit number: date, time, and 24 bits of microseconds. */
+function temporal(data: Buffer): { sign: string; date: string; time: string } {
+  const packed = data.readBigInt64LE(0);
+  const magnitude = packed < 0n ? -packed : packed;
+  const whole = Number(magnitude >> 24n);
+  return {
+    sign: packed < 0n ? "-" : "",
+    date: packedDateText(Math.floor(whole / 0x2_0000)),
+    time: packedTimeText(whole % 0x2_0000) + fractionText(Number(magnitude & 0xff_ffffn), 6),
+  };
+}
+
+/** MySQL's encoder breaks its lines after 76 characters. */
+function mysqlBase64(data: Buffer): string {
+  return data.toString("base64").replace(/.{76}(?=.)/g, "$&\n");
+}

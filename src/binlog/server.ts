@@ -1,0 +1,279 @@
+/**
+ * What is asked of MySQL by statements: who it is, whether its binlog can be used, where it stands.
+ *
+ * Every call has a connection of its own and closes it: the questions are rare, and a connection kept
+ * for them would be cut by wait_timeout.
+ */
+import { randomUUID } from "node:crypto";
+import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
+import { TidemarkError } from "../core/errors.ts";
+import { driverOptions, securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
+import { isWithoutTls, mysqlError } from "./mysql-errors.ts";
+import { findFaults, type ServerFault, type ServerSettings } from "./server-settings.ts";
+import { ZongjiReader } from "./zongji-reader.ts";
+
+export interface ServerIdentity {
+  /** "" for MariaDB, which has none. */
+  readonly serverUuid: string;
+  readonly serverId: number;
+  readonly isMariaDb: boolean;
+  readonly version: string;
+  readonly gtidMode: boolean;
+}
+
+/** A place in the binlog as the server tells it. */
+export interface ServerPosition {
+  readonly file: string;
+  readonly position: number;
+  /** What was executed up to there; "" without GTIDs. */
+  readonly gtidSet: string;
+}
+
+export interface SourceTable {
+  readonly database: string;
+  readonly name: string;
+  readonly hasPrimaryKey: boolean;
+}
+
+const TIMEOUT_MS = 15_000;
+const LOOK_SERVER_ID = 2 ** 32 - 2;
+
+type Row = Readonly<Record<string, unknown>>;
+
+export class MysqlServer {
+  readonly #connection: MysqlConnectionOptions;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs for each question, the connecting included. */
+  constructor(connection: MysqlConnectionOptions, timeoutMs = TIMEOUT_MS) {
+    this.#connection = connection;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async inspect(): Promise<ServerIdentity> {
+    return this.#ask("the server's identity", async ask => {
+      const variables = await settings(ask);
+      const version = variables.get("version") ?? "";
+      const isMariaDb = /mariadb/i.test(version);
+      return {
+        serverUuid: variables.get("server_uuid") ?? "",
+        serverId: Number(variables.get("server_id") ?? 0),
+        isMariaDb,
+        version,
+        gtidMode: isMariaDb || variables.get("gtid_mode") === "ON",
+      };
+    });
+  }
+
+  /** Everything that is wrong with the server's settings and the user's privileges. */
+  async faults(): Promise<readonly ServerFault[]> {
+    return this.#ask("its settings", async ask =>
+      findFaults(await settings(ask), await grants(ask)),
+    );
+  }
+
+  /**
+   * @throws TidemarkError SOURCE_SETTING or ACCESS_DENIED that names everything wrong at once, with the
+   *   statements that mend it.
+   */
+  async preflight(): Promise<void> {
+    const faults = await this.faults();
+    if (faults.length === 0) return;
+    const code = faults.some(fault => fault.code === "SOURCE_SETTING")
+      ? "SOURCE_SETTING"
+      : "ACCESS_DENIED";
+    const list = faults.map(({ found, fix }) => `${found}: ${fix}`).join("; ");
+    throw new TidemarkError(code, `MySQL is not set up for reading its binlog. ${list}.`);
+  }
+
+  /** The end of the binlog. */
+  async currentPosition(): Promise<ServerPosition> {
+    return this.#ask("the binlog's position", async ask => {
+      const rows = await firstKnown(ask, ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"]);
+      const [row] = rows;
+      if (!row) throw noBinlog();
+      return {
+        file: text(row, "File"),
+        position: Number(row["Position"]),
+        gtidSet: compact(text(row, "Executed_Gtid_Set")),
+      };
+    });
+  }
+
+  /** The start of the oldest file that is still there. */
+  async earliestPosition(): Promise<ServerPosition> {
+    return this.#ask("the binlog's files", async ask => {
+      const variables = await settings(ask);
+      const [oldest] = await ask("SHOW BINARY LOGS");
+      if (!oldest) throw noBinlog();
+      return {
+        file: text(oldest, "Log_name"),
+        position: 4,
+        gtidSet: compact(variables.get("gtid_purged") ?? ""),
+      };
+    });
+  }
+
+  async hasFile(file: string): Promise<boolean> {
+    return this.#ask("the binlog's files", async ask => {
+      const rows = await ask("SHOW BINARY LOGS");
+      return rows.some(row => text(row, "Log_name") === file);
+    });
+  }
+
+  /** What the server has executed, and what of it is no longer in its binlog. */
+  async gtids(): Promise<{ readonly executed: string; readonly purged: string }> {
+    return this.#ask("its GTIDs", async ask => {
+      const [row] = await ask(
+        "SELECT @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged",
+      );
+      return { executed: compact(text(row, "executed")), purged: compact(text(row, "purged")) };
+    });
+  }
+
+  /** The transactions of `set` that are not in `taken`. */
+  async subtractGtids(set: string, taken: string): Promise<string> {
+    return this.#ask("a comparison of GTID sets", async ask => {
+      const [row] = await ask("SELECT GTID_SUBTRACT(?, ?) AS rest", [set, taken]);
+      return compact(text(row, "rest"));
+    });
+  }
+
+  /** True if every transaction of `subset` is in `set`. */
+  async isGtidSubset(subset: string, set: string): Promise<boolean> {
+    return this.#ask("a comparison of GTID sets", async ask => {
+      const [row] = await ask("SELECT GTID_SUBSET(?, ?) AS answer", [subset, set]);
+      return Number(row?.["answer"]) === 1;
+    });
+  }
+
+  /** Base tables outside the system's own databases. */
+  async tables(): Promise<readonly SourceTable[]> {
+    return this.#ask("its tables", async ask => {
+      const rows = await ask(`
+        SELECT t.TABLE_SCHEMA AS db, t.TABLE_NAME AS name, c.CONSTRAINT_NAME AS pk
+        FROM information_schema.TABLES t
+        LEFT JOIN information_schema.TABLE_CONSTRAINTS c
+          ON c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME
+          AND c.CONSTRAINT_TYPE = 'PRIMARY KEY'
+        WHERE t.TABLE_TYPE = 'BASE TABLE'
+          AND t.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+        ORDER BY db, name`);
+      return rows.map(row => ({
+        database: text(row, "db"),
+        name: text(row, "name"),
+        hasPrimaryKey: row["pk"] !== null,
+      }));
+    });
+  }
+
+  /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */
+  async fileCreated(file: string): Promise<number> {
+    const timeoutMs = this.#timeoutMs;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const reader = new ZongjiReader({
+      connection: this.#connection,
+      // Nobody's uuid, so that it does not end the dump of a pipeline; equal server ids live together.
+      replicaUuid: randomUUID(),
+      serverId: LOOK_SERVER_ID,
+      wants: () => false,
+    });
+    for await (const events of reader.events({ kind: "position", file, position: 4 }, signal)) {
+      for (const event of events) if (event.kind === "file") return event.fileCreated;
+    }
+    throw new TidemarkError(
+      "SOURCE_UNAVAILABLE",
+      `MySQL did not begin to send ${file} within ${timeoutMs} ms.`,
+    );
+  }
+
+  async #ask<T>(what: string, question: (ask: Ask) => Promise<T>): Promise<T> {
+    const timeoutMs = this.#timeoutMs;
+    const deadline = AbortSignal.timeout(timeoutMs);
+    let connection: Connection | undefined;
+    const late = new Promise<never>((_, reject) => {
+      deadline.addEventListener("abort", () => {
+        connection?.destroy();
+        reject(
+          new TidemarkError(
+            "SOURCE_UNAVAILABLE",
+            `MySQL did not tell ${what} within ${timeoutMs} ms.`,
+          ),
+        );
+      });
+    });
+    const answer = async (): Promise<T> => {
+      connection = await connect(this.#connection);
+      if (deadline.aborted) connection.destroy();
+      connection.on("error", () => undefined); // The pending query tells it too.
+      return question(asker(connection));
+    };
+    try {
+      return await Promise.race([answer(), late]);
+    } catch (thrown) {
+      throw mysqlError(thrown, what);
+    } finally {
+      connection?.destroy();
+    }
+  }
+}
+
+type Ask = (sql: string, values?: readonly string[]) => Promise<readonly Row[]>;
+
+function asker(connection: Connection): Ask {
+  return async (sql, values = []) => {
+    const [rows] = await connection.query<RowDataPacket[]>(sql, [...values]);
+    return rows;
+  };
+}
+
+async function connect(options: MysqlConnectionOptions): Promise<Connection> {
+  const [first = false, second] = securityAttempts(options);
+  try {
+    return await createConnection(driverOptions(options, first));
+  } catch (thrown) {
+    if (second === undefined || !isWithoutTls(thrown)) throw thrown;
+    return createConnection(driverOptions(options, second));
+  }
+}
+
+async function settings(ask: Ask): Promise<ServerSettings> {
+  const rows = await ask("SHOW GLOBAL VARIABLES");
+  return new Map(rows.map(row => [text(row, "Variable_name"), text(row, "Value")]));
+}
+
+async function grants(ask: Ask): Promise<readonly string[]> {
+  const rows = await ask("SHOW GRANTS");
+  return rows.map(row => String(Object.values(row)[0]));
+}
+
+/** The wording changed with 8.2; what a server does not know is a syntax error there. */
+async function firstKnown(ask: Ask, statements: readonly string[]): Promise<readonly Row[]> {
+  const SYNTAX_ERROR = 1064;
+  for (const [i, statement] of statements.entries()) {
+    try {
+      return await ask(statement);
+    } catch (thrown) {
+      const isLast = i === statements.length - 1;
+      if (isLast || (thrown as { errno?: unknown }).errno !== SYNTAX_ERROR) throw thrown;
+    }
+  }
+  return [];
+}
+
+function noBinlog(): TidemarkError {
+  return new TidemarkError(
+    "SOURCE_SETTING",
+    "MySQL writes no binlog: start it with --log-bin and a --server-id.",
+  );
+}
+
+function text(row: Row | undefined, column: string): string {
+  const value = row?.[column];
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+}
+
+/** GTID sets come with line breaks. */
+function compact(gtidSet: string): string {
+  return gtidSet.replace(/\s/g, "");
+}

@@ -1,0 +1,73 @@
+/**
+ * The tables that rows events refer to by number.
+ *
+ * MySQL repeats the table map in every transaction. As long as it is the same, byte for byte, the same
+ * `TableShape` object is handed out, so that formats can keep what they derived from it.
+ */
+import type { Collations } from "./charsets.ts";
+import type { TableFilter } from "./reader.ts";
+import { tableIdOf } from "./rows-event.ts";
+import { parseTableMap, tableNameOf, type MappedTable } from "./table-map.ts";
+
+interface Known {
+  readonly body: Buffer;
+  /** Undefined for a table that nobody wants. */
+  readonly mapped: MappedTable | undefined;
+}
+
+/** Tables whose maps are kept; a server with more only pays for parsing them again. */
+const TABLES_MAX = 10_000;
+/** Bytes at the start of a table map that may differ for one table: its number. */
+const TABLE_ID_SIZE = 6;
+
+export class TableCache {
+  readonly #wants: TableFilter;
+  #collations: Collations = new Map();
+  /** By name, over the whole stream. */
+  readonly #known = new Map<string, Known>();
+  /** By number, within one transaction: numbers are given anew when a table is opened again. */
+  readonly #mapped = new Map<number, Known>();
+
+  constructor(wants: TableFilter) {
+    this.#wants = wants;
+  }
+
+  set collations(collations: Collations) {
+    this.#collations = collations;
+  }
+
+  map(body: Buffer): void {
+    const key = nameKey(body);
+    let known = this.#known.get(key);
+    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE))) {
+      known = this.#learn(body);
+      if (this.#known.size >= TABLES_MAX) this.#known.clear();
+      this.#known.set(key, known);
+    }
+    this.#mapped.set(tableIdOf(body), known);
+  }
+
+  #learn(body: Buffer): Known {
+    const { database, name } = tableNameOf(body);
+    return {
+      body: Buffer.from(body.subarray(TABLE_ID_SIZE)),
+      mapped: this.#wants(database, name) ? parseTableMap(body, this.#collations) : undefined,
+    };
+  }
+
+  /** "unmapped" if no table map came before the rows; undefined if the table is not wanted. */
+  find(tableId: number): MappedTable | "unmapped" | undefined {
+    const known = this.#mapped.get(tableId);
+    return known ? known.mapped : "unmapped";
+  }
+
+  endTransaction(): void {
+    this.#mapped.clear();
+  }
+}
+
+/** Database and table as they stand in the event, with their lengths, so that two never look alike. */
+function nameKey(body: Buffer): string {
+  const databaseEnd = 9 + body.readUInt8(8) + 1;
+  return body.toString("latin1", 8, databaseEnd + 1 + body.readUInt8(databaseEnd));
+}

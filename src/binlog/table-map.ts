@@ -1,0 +1,276 @@
+/**
+ * A table map event → the shape of the table, and a reader for each of its cells.
+ *
+ * Everything comes from the event itself (binlog_row_metadata=FULL), as it was when the rows were
+ * written. Asking INFORMATION_SCHEMA would give the present columns, which is wrong after any ALTER TABLE.
+ * zongji's own parser is passed by: it does not know VECTOR, drops the nullability of columns, and falls
+ * back to INFORMATION_SCHEMA when anything puzzles it.
+ */
+import type { Column, ColumnType, TableShape } from "../core/rows.ts";
+import { ByteCursor } from "./byte-cursor.ts";
+import type { CellReader } from "./cells.ts";
+import type { Collations } from "./charsets.ts";
+import { columnFormat, MysqlType, type ColumnFacts } from "./column-types.ts";
+import { EventFault } from "./event-fault.ts";
+
+export interface MappedTable {
+  readonly table: TableShape;
+  readonly cells: readonly CellReader[];
+}
+
+/** Offset in a table map's body where database and table name stand: after table id and flags. */
+const NAMES = 8;
+
+export interface TableName {
+  readonly database: string;
+  readonly name: string;
+}
+
+export function tableNameOf(body: Buffer): TableName {
+  const cursor = new ByteCursor(body, NAMES);
+  const database = cursor.shortString();
+  cursor.uint(1); // The name is followed by a zero byte.
+  return { database, name: cursor.shortString() };
+}
+
+export function parseTableMap(body: Buffer, collations: Collations): MappedTable {
+  const { database, name } = tableNameOf(body);
+  const where = `table ${database}.${name}`;
+  const cursor = new ByteCursor(body, NAMES);
+  cursor.packedBytes();
+  cursor.uint(1);
+  cursor.packedBytes();
+  cursor.uint(1);
+  const types = [...cursor.take(cursor.packedUint())];
+  const storage = readStorage(types, new ByteCursor(cursor.packedBytes()), where);
+  const nullable = cursor.take(Math.ceil(types.length / 8));
+  const metadata = readMetadata(storage, cursor);
+  if (metadata.names.length !== types.length) throw notFull(where);
+  const columns: Column[] = [];
+  const cells: CellReader[] = [];
+  for (const [i, stored] of storage.entries()) {
+    const columnName = metadata.names[i] ?? "";
+    const facts: ColumnFacts = {
+      ...stored,
+      where: `column ${database}.${name}.${columnName}`,
+      unsigned: metadata.unsigned[i] ?? false,
+      charset: charsetOf(metadata.collations[i], collations),
+      values: metadata.values[i] ?? [],
+    };
+    const format = columnFormat(facts);
+    columns.push({
+      name: columnName,
+      type: format.type,
+      unsigned: facts.unsigned && isNumber(format.type),
+      nullable: ((nullable[i >> 3] ?? 0) & (1 << (i & 7))) !== 0,
+      length: format.length,
+      scale: format.scale,
+    });
+    cells.push(format.cell);
+  }
+  return { table: { database, name, columns, primaryKey: metadata.primaryKey }, cells };
+}
+
+function notFull(where: string): EventFault {
+  return new EventFault(
+    `the binlog does not name the columns of ${where}; ` +
+      "run SET PERSIST binlog_row_metadata = FULL, and begin after the changes that were written before",
+    "SOURCE_SETTING",
+  );
+}
+
+function isNumber(type: ColumnType): boolean {
+  return /int$|^decimal$|^float$|^double$/.test(type);
+}
+
+function charsetOf(collation: number | undefined, collations: Collations): string | undefined {
+  if (collation === undefined) return undefined;
+  return collations.get(collation) ?? `of collation ${collation}`;
+}
+
+interface Stored {
+  readonly type: number;
+  /** What the table map says about the storage: a length, prefix size, precision or number of bits. */
+  readonly size: number;
+  readonly scale: number;
+}
+
+/** Types whose storage needs no more words. */
+const PLAIN: ReadonlySet<number> = new Set([
+  MysqlType.tiny,
+  MysqlType.short,
+  MysqlType.long,
+  MysqlType.longlong,
+  MysqlType.int24,
+  MysqlType.date,
+  MysqlType.year,
+]);
+/** Types of which one byte tells the size: of a length in front, or the digits of a fraction. */
+const ONE_BYTE: ReadonlySet<number> = new Set([
+  MysqlType.float,
+  MysqlType.double,
+  MysqlType.timestamp2,
+  MysqlType.datetime2,
+  MysqlType.time2,
+  MysqlType.vector,
+  MysqlType.json,
+  MysqlType.blob,
+  MysqlType.geometry,
+]);
+
+function readStorage(types: readonly number[], cursor: ByteCursor, where: string): Stored[] {
+  return types.map((type, i) => {
+    if (PLAIN.has(type)) return { type, size: 0, scale: 0 };
+    if (ONE_BYTE.has(type)) return { type, size: cursor.uint(1), scale: 0 };
+    switch (type) {
+      case MysqlType.varchar:
+        return { type, size: cursor.uint(2), scale: 0 };
+      case MysqlType.bit: {
+        const bits = cursor.uint(1);
+        return { type, size: bits + 8 * cursor.uint(1), scale: 0 };
+      }
+      case MysqlType.decimal:
+        return { type, size: cursor.uint(1), scale: cursor.uint(1) };
+      case MysqlType.string:
+        return readString(cursor.uint(1), cursor.uint(1));
+      default:
+        throw new EventFault(
+          `column ${i + 1} of ${where} has the type ${type}, which is not supported; ` +
+            "if it dates from before MySQL 5.6.4, run ALTER TABLE … FORCE",
+        );
+    }
+  });
+}
+
+/** CHAR, BINARY, ENUM and SET share a type; of long CHARs, two bits of the length hide in the first byte. */
+function readString(first: number, second: number): Stored {
+  if (first === MysqlType.enum || first === MysqlType.set) {
+    return { type: first, size: second, scale: 0 };
+  }
+  return { type: MysqlType.string, size: (((first << 4) & 0x300) ^ 0x300) + second, scale: 0 };
+}
+
+interface Metadata {
+  names: string[];
+  primaryKey: number[];
+  readonly unsigned: boolean[];
+  readonly collations: number[];
+  readonly values: Buffer[][];
+}
+
+/** The fields of the optional metadata that matter here; others are skipped by their length. */
+const Field = {
+  signedness: 1,
+  defaultCharset: 2,
+  columnCharset: 3,
+  columnName: 4,
+  setValues: 5,
+  enumValues: 6,
+  simplePrimaryKey: 8,
+  prefixPrimaryKey: 9,
+  enumSetDefaultCharset: 10,
+  enumSetCharset: 11,
+} as const;
+
+const NUMERIC: ReadonlySet<number> = new Set([
+  MysqlType.tiny,
+  MysqlType.short,
+  MysqlType.int24,
+  MysqlType.long,
+  MysqlType.longlong,
+  MysqlType.decimal,
+  MysqlType.float,
+  MysqlType.double,
+  MysqlType.year,
+]);
+const CHARACTER: ReadonlySet<number> = new Set([
+  MysqlType.string,
+  MysqlType.varchar,
+  MysqlType.blob,
+]);
+const ENUM_OR_SET: ReadonlySet<number> = new Set([MysqlType.enum, MysqlType.set]);
+
+function readMetadata(storage: readonly Stored[], cursor: ByteCursor): Metadata {
+  const found: Metadata = { names: [], primaryKey: [], unsigned: [], collations: [], values: [] };
+  const columnsOf = (types: ReadonlySet<number>): number[] =>
+    storage.flatMap(({ type }, i) => (types.has(type) ? [i] : []));
+  while (!cursor.atEnd) {
+    const field = cursor.uint(1);
+    readField(field, new ByteCursor(cursor.packedBytes()), found, columnsOf);
+  }
+  return found;
+}
+
+function readField(
+  field: number,
+  cursor: ByteCursor,
+  found: Metadata,
+  columnsOf: (types: ReadonlySet<number>) => number[],
+): void {
+  switch (field) {
+    case Field.signedness:
+      for (const [i, column] of columnsOf(NUMERIC).entries()) {
+        found.unsigned[column] = (cursor.bytes.readUInt8(i >> 3) & (0x80 >> (i & 7))) !== 0;
+      }
+      return;
+    case Field.defaultCharset:
+      readDefaultCharset(cursor, columnsOf(CHARACTER), found.collations);
+      return;
+    case Field.enumSetDefaultCharset:
+      readDefaultCharset(cursor, columnsOf(ENUM_OR_SET), found.collations);
+      return;
+    case Field.columnCharset:
+      readCharsets(cursor, columnsOf(CHARACTER), found.collations);
+      return;
+    case Field.enumSetCharset:
+      readCharsets(cursor, columnsOf(ENUM_OR_SET), found.collations);
+      return;
+    case Field.columnName:
+      while (!cursor.atEnd) found.names.push(cursor.packedBytes().toString("utf8"));
+      return;
+    case Field.setValues:
+      readValues(cursor, columnsOf(new Set([MysqlType.set])), found.values);
+      return;
+    case Field.enumValues:
+      readValues(cursor, columnsOf(new Set([MysqlType.enum])), found.values);
+      return;
+    case Field.simplePrimaryKey:
+      while (!cursor.atEnd) found.primaryKey.push(cursor.packedUint());
+      return;
+    case Field.prefixPrimaryKey:
+      while (!cursor.atEnd) {
+        found.primaryKey.push(cursor.packedUint());
+        cursor.packedUint(); // How many characters are indexed: the whole column identifies the row too.
+      }
+      return;
+    default:
+  }
+}
+
+/** One collation for all, then the exceptions: position among the columns, collation. */
+function readDefaultCharset(
+  cursor: ByteCursor,
+  columns: readonly number[],
+  collations: number[],
+): void {
+  const common = cursor.packedUint();
+  for (const column of columns) collations[column] = common;
+  while (!cursor.atEnd) {
+    const column = columns[cursor.packedUint()];
+    const collation = cursor.packedUint();
+    if (column === undefined)
+      throw new EventFault("its table map names a column that is not there");
+    collations[column] = collation;
+  }
+}
+
+function readCharsets(cursor: ByteCursor, columns: readonly number[], collations: number[]): void {
+  for (const column of columns) collations[column] = cursor.packedUint();
+}
+
+function readValues(cursor: ByteCursor, columns: readonly number[], values: Buffer[][]): void {
+  for (const column of columns) {
+    const count = cursor.packedUint();
+    values[column] = Array.from({ length: count }, () => cursor.packedBytes());
+  }
+}
