@@ -63,25 +63,28 @@ class Life {
     const map = new CommitLogMap();
     const clock = this.clock;
     this.pending = new PendingChannel({ flushIntervalMs: 100, batchBytes: 30, clock });
+    const progress = new Progress({
+      pipeline: "p",
+      reader: "test",
+      delivery: "at-least-once",
+      output: "",
+      clock,
+    });
+    progress.begin({
+      generation: world.generation,
+      position: {
+        serverUuid: SERVER,
+        boundary: { file: "binlog.000001", fileCreated: 1, position: world.committed },
+        gtidSet: "",
+        transaction: undefined,
+        anonymous: false,
+      },
+      nextOffsets: {},
+    });
     this.watcher = new Watcher({
       queue: this.waiting,
       map,
-      progress: new Progress({
-        pipeline: "p",
-        reader: "test",
-        delivery: "at-least-once",
-        output: "",
-        generation: world.generation,
-        start: {
-          serverUuid: SERVER,
-          boundary: { file: "binlog.000001", fileCreated: 1, position: world.committed },
-          gtidSet: "",
-          transaction: undefined,
-          anonymous: false,
-        },
-        nextOffsets: {},
-        clock,
-      }),
+      progress,
       commitLog: { append: (checkpoint, signal) => this.#append(checkpoint, signal) },
       clock,
       intervalMs: 100,

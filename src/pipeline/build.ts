@@ -1,14 +1,4 @@
-/**
- * From the configuration of one pipeline to running stages: the only place that constructs anything.
- *
- * The order of a start is what its promises rest on:
- *
- *   1. the commit log is opened, and the generation raised in it, which ends an older instance
- *   2. the sink fixes where the tails of its partitions end
- *   3. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
- *   4. only then is the first event read
- */
-import { randomUUID } from "node:crypto";
+/** From the configuration of one pipeline to running stages: the only place that constructs them. */
 import { Assembler } from "../binlog/assembler.ts";
 import { MysqlServer } from "../binlog/server.ts";
 import { BinlogSource } from "../binlog/source.ts";
@@ -16,8 +6,165 @@ import { ZongjiReader } from "../binlog/zongji-reader.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
-import type { Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
-import { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { RunOptions } from "./run.ts";
+import { DebeziumFormat } from "../formats/debezium.ts";
+import { Encoder } from "../queue/encoder.ts";
+import { Flusher } from "../queue/flusher.ts";
+import { PendingChannel } from "../queue/pending-channel.ts";
+import { WaitingQueue } from "../queue/waiting-queue.ts";
+import type { SinkEvents } from "../sinks/sink.ts";
+import { CommitLogMap } from "../watcher/commit-log-map.ts";
+import { Progress } from "../watcher/progress.ts";
+import { Watcher } from "../watcher/watcher.ts";
+import { begin } from "./begin.ts";
+import { Patience } from "./patience.ts";
+import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
+import { makeTarget, type Target } from "./target.ts";
+
+export interface PipelineRun extends StopSignals {
+  readonly config: Config;
+  readonly pipeline: PipelineConfig;
+  /** Its place in the configuration, which numbers its replica id. */
+  readonly index: number;
+  readonly logger: Logger;
+  /** How long the start may wait for what is down; undefined is for ever. */
+  readonly connectTimeoutMs: number | undefined;
+}
+
+/** The reader that this release has; its name stands beside the row checksums that it makes. */
+const READER = "zongji";
+
+const ENTRY_BYTES_MAX = 64 * 1024;
+const ENTRY_ROWS_MAX = 500;
+/** A flush does not wait for its interval once this much row data is there. */
+const BATCH_BYTES = 256 * 1024;
+const CHUNK_MESSAGES = 500;
+const WATCHER_INTERVAL_MIN_MS = 20;
+const STALL_MS = 30_000;
+
+const clock = systemClock;
+
+/** Resolves when drained after `soft`; rejects with the first fault. */
+export async function runPipeline(run: PipelineRun): Promise<void> {
+  const { config, pipeline, logger, soft, hard, connectTimeoutMs } = run;
+  const patience = new Patience(connectTimeoutMs, clock);
+  const server = new MysqlServer(config.source);
+  const target = makeTarget({ config, pipeline, logger, clock });
+  try {
+    const starting = AbortSignal.any([soft, hard, patience.signal]);
+    const stages = await build({ run, server, target, patience }, starting);
+    patience.end();
+    await runStages(stages, { soft, hard });
+  } catch (error) {
+    // Asked to stop before anything was read: there is nothing to drain.
+    if (!soft.aborted || error !== soft.reason) throw error;
+  } finally {
+    patience.end();
+    await target.sink.close();
+    await target.commitLog.close();
+  }
+}
+
+interface Parts {
+  readonly run: PipelineRun;
+  readonly server: MysqlServer;
+  readonly target: Target;
+  readonly patience: Patience;
+}
+
+async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
+  const { run, server, target, patience } = parts;
+  const { config, pipeline, logger } = run;
+  const wants = compileTableFilter(pipeline.tables);
+  const delivering = buildDelivering(run, target);
+  const start = await begin(
+    {
+      server,
+      sink: target.sink,
+      sinkEvents: delivering.sinkEvents,
+      commitLog: target.commitLog,
+      progress: delivering.progress,
+      router: target.router,
+      wants,
+      reader: READER,
+      output: outputHash(pipeline),
+      start: config.source.start,
+      patience,
+      logger,
+    },
+    starting,
+  );
+  const source = new BinlogSource({
+    reader: new ZongjiReader({
+      connection: config.source,
+      serverId: config.source.serverId + run.index,
+      replicaUuid: await target.commitLog.replicaUuid(),
+      wants,
+      clock,
+    }),
+    assembler: new Assembler({
+      start: start.position,
+      serverUuid: start.serverUuid,
+      entryBytesMax: ENTRY_BYTES_MAX,
+      entryRowsMax: ENTRY_ROWS_MAX,
+      rowBytesMax: config.queue.maxRowBytes,
+    }),
+    identify: async () => (await server.inspect()).serverUuid,
+    serverUuid: start.serverUuid,
+    clock,
+    logger,
+  });
+  return { ...delivering, source, commitLog: target.commitLog };
+}
+
+/** Everything behind the source: from the waiting queue to the watcher, with the sink's callbacks. */
+function buildDelivering(run: PipelineRun, target: Target) {
+  const { config, pipeline, hard } = run;
+  const { flushIntervalMs, maxEntries, memoryPerPipelineBytes } = config.queue;
+  const map = new CommitLogMap();
+  const waiting = new WaitingQueue({
+    entriesMax: maxEntries,
+    bytesMax: memoryPerPipelineBytes - target.backlogBytes,
+  });
+  const pending = new PendingChannel({ flushIntervalMs, batchBytes: BATCH_BYTES, clock });
+  const { name } = pipeline;
+  const flusher = new Flusher({
+    pending,
+    encoder: new Encoder({
+      format: new DebeziumFormat({ name, tombstones: pipeline.format.tombstones, clock }),
+      router: target.router,
+      events: new Set(pipeline.events),
+    }),
+    sink: target.sink,
+    acknowledge: (seq, places) => {
+      map.acknowledge(seq, places);
+      waiting.releasePayload(seq);
+    },
+    clock,
+    chunkMessages: CHUNK_MESSAGES,
+  });
+  const progress = new Progress({
+    pipeline: name,
+    reader: READER,
+    delivery: pipeline.sink.delivery,
+    output: outputHash(pipeline),
+    clock,
+  });
+  const watcher = new Watcher({
+    queue: waiting,
+    map,
+    progress,
+    commitLog: target.commitLog,
+    clock,
+    intervalMs: Math.max(WATCHER_INTERVAL_MIN_MS, flushIntervalMs),
+    stallMs: STALL_MS,
+  });
+  const failure = new AbortController();
+  const sinkEvents: SinkEvents = {
+    delivered: (message, place) => flusher.delivered(message, place),
+    failed: error => failure.abort(error),
+    claim: offsets => watcher.claim(offsets, hard),
+  };
+  return { waiting, pending, flusher, progress, watcher, sinkEvents, sinkFailure: failure.signal };
+}

@@ -45,11 +45,12 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
   for (;;) {
     const startedMs = systemClock.nowMs();
     try {
-      await runPipeline({ config, pipeline, index, logger, options });
+      await runPipeline({ ...options, config, pipeline, index, logger });
       return;
     } catch (thrown) {
       const error = toTidemarkError(thrown);
-      if (options.soft.aborted && error.reaction === "restart") return;
+      // What is in doubt at a stop is found again by the next start.
+      if (error.reaction === "restart" && options.soft.aborted) return;
       if (error.reaction !== "restart") {
         if (config.pipelines.length > 1) logger.error({ code: error.code }, error.message);
         throw error;

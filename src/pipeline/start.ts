@@ -36,7 +36,8 @@ export async function startAtCheckpoint(
     );
   }
   if (position.transaction === undefined) return { position, serverUuid, sameServer };
-  if (sameServer && checkpoint.reader === options.reader) return { position, serverUuid, sameServer };
+  if (sameServer && checkpoint.reader === options.reader)
+    return { position, serverUuid, sameServer };
   options.logger.warn(
     { transaction: position.transaction.id },
     "the checkpoint lies inside a transaction that was read in another way: all its rows are sent again",

@@ -23,5 +23,11 @@ export interface CommitLog {
   /** Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts. */
   follow(signal: AbortSignal): Promise<void>;
 
+  /**
+   * The uuid under which the reader registers with MySQL, once the log is open. It is the same for every
+   * instance that uses this commit log, so that the dump of a newer one ends that of an older one.
+   */
+  replicaUuid(): Promise<string>;
+
   close(): Promise<void>;
 }

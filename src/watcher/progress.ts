@@ -5,6 +5,7 @@
 import type { Checkpoint, NextOffsets, SourcePosition } from "../core/checkpoint.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Mark } from "../core/entry.ts";
+import { assert } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
 import type { Place } from "../sinks/sink.ts";
 
@@ -13,26 +14,35 @@ export interface ProgressOptions {
   readonly reader: string;
   readonly delivery: Checkpoint["delivery"];
   readonly output: string;
-  /** Generation of this run: one above the last in the commit log. */
-  readonly generation: number;
-  readonly start: SourcePosition;
-  readonly nextOffsets: NextOffsets;
   readonly clock: Clock;
+}
+
+/** Where a run begins. */
+export interface Beginning {
+  /** One above the last in the commit log. */
+  readonly generation: number;
+  readonly position: SourcePosition;
+  readonly nextOffsets: NextOffsets;
 }
 
 export class Progress {
   readonly #options: ProgressOptions;
-  readonly #gtidSet: GtidSet;
   readonly #nextOffsets = new Map<string, Map<string, number>>();
-  #position: SourcePosition;
+  #gtidSet = GtidSet.parse("");
+  #position: SourcePosition | undefined;
+  #generation = 0;
   #eventTimeS = 0;
   #sequence = 0;
 
   constructor(options: ProgressOptions) {
     this.#options = options;
-    this.#position = options.start;
-    this.#gtidSet = GtidSet.parse(options.start.gtidSet);
-    this.addOffsets(options.nextOffsets);
+  }
+
+  begin({ generation, position, nextOffsets }: Beginning): void {
+    this.#generation = generation;
+    this.#position = position;
+    this.#gtidSet = GtidSet.parse(position.gtidSet);
+    this.addOffsets(nextOffsets);
   }
 
   /** Adds what releasing one entry means. Must be called in the order of the queue. */
@@ -43,7 +53,7 @@ export class Progress {
       boundary: mark.boundary,
       gtidSet: "",
       transaction: mark.transaction,
-      anonymous: this.#position.anonymous || mark.anonymous,
+      anonymous: this.#position?.anonymous === true || mark.anonymous,
     };
     if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
     for (const place of places) {
@@ -70,7 +80,8 @@ export class Progress {
 
   /** The next record for the commit log; each has a sequence number above the one before. */
   nextCheckpoint(): Checkpoint {
-    const { pipeline, reader, delivery, output, generation, clock } = this.#options;
+    const { pipeline, reader, delivery, output, clock } = this.#options;
+    assert(this.#position !== undefined, "the progress has no beginning");
     const { serverUuid, boundary, transaction, anonymous } = this.#position;
     const sequence = this.#sequence;
     this.#sequence += 1;
@@ -78,7 +89,7 @@ export class Progress {
       version: 1,
       reader,
       pipeline,
-      generation,
+      generation: this.#generation,
       sequence,
       written_at: new Date(clock.wallMs()).toISOString(),
       server_uuid: serverUuid,

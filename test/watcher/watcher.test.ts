@@ -15,25 +15,28 @@ function harness() {
   const map = new CommitLogMap();
   const records: Checkpoint[] = [];
   const writes: (() => void)[] = [];
+  const progress = new Progress({
+    pipeline: "shop",
+    reader: "zongji",
+    delivery: "effectively-once",
+    output: "o",
+    clock,
+  });
+  progress.begin({
+    generation: 4,
+    position: {
+      serverUuid: SERVER,
+      boundary: { file: "binlog.000001", fileCreated: 1, position: 4 },
+      gtidSet: `${SERVER}:1-9`,
+      transaction: undefined,
+      anonymous: false,
+    },
+    nextOffsets: { "shop.orders": { "0": 5 } },
+  });
   const watcher = new Watcher({
     queue,
     map,
-    progress: new Progress({
-      pipeline: "shop",
-      reader: "zongji",
-      delivery: "effectively-once",
-      output: "o",
-      generation: 4,
-      start: {
-        serverUuid: SERVER,
-        boundary: { file: "binlog.000001", fileCreated: 1, position: 4 },
-        gtidSet: `${SERVER}:1-9`,
-        transaction: undefined,
-        anonymous: false,
-      },
-      nextOffsets: { "shop.orders": { "0": 5 } },
-      clock,
-    }),
+    progress,
     commitLog: {
       append: checkpoint => {
         records.push(checkpoint);

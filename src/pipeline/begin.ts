@@ -1,0 +1,141 @@
+/**
+ * Opens what a run needs, in the order that its promises rest on:
+ *
+ *   1. the commit log is opened, and the generation raised in it, which ends an older instance
+ *   2. the sink fixes where the tails of its partitions end
+ *   3. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
+ *   4. only then may the first event be read
+ */
+import type { MysqlServer } from "../binlog/server.ts";
+import type { StartConfig } from "../config/config.ts";
+import { sourcePosition, type Checkpoint, type NextOffsets } from "../core/checkpoint.ts";
+import { systemClock } from "../core/clock.ts";
+import { TidemarkError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
+import type { Router } from "../queue/encoder.ts";
+import type { Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
+import type { CommitLog } from "../watcher/commit-log.ts";
+import type { Progress } from "../watcher/progress.ts";
+import type { Patience } from "./patience.ts";
+import { startAtCheckpoint, startFresh, type Start } from "./start.ts";
+
+export interface BeginOptions {
+  readonly server: MysqlServer;
+  readonly sink: Sink;
+  readonly sinkEvents: SinkEvents;
+  readonly commitLog: CommitLog;
+  readonly progress: Progress;
+  readonly router: Router;
+  readonly wants: (database: string, table: string) => boolean;
+  /** Name of the reader, whose checksums a checkpoint may hold. */
+  readonly reader: string;
+  /** Hash of what decides which messages come out. */
+  readonly output: string;
+  readonly start: StartConfig;
+  readonly patience: Patience;
+  readonly logger: Logger;
+}
+
+/** Resolves when the stream may be read from `Start` on. Waits for what is down. */
+export async function begin(options: BeginOptions, signal: AbortSignal): Promise<Start> {
+  const { commitLog, patience } = options;
+  patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
+  const checkpoint = await commitLog.open(signal);
+  return checkpoint === undefined ? fresh(options, signal) : resumed(options, checkpoint, signal);
+}
+
+async function resumed(
+  options: BeginOptions,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<Start> {
+  const { server, commitLog, progress, reader, logger, output } = options;
+  progress.begin({
+    generation: checkpoint.generation + 1,
+    position: sourcePosition(checkpoint),
+    nextOffsets: checkpoint.next_offsets,
+  });
+  await commitLog.append(progress.nextCheckpoint(), signal);
+  const start = await askServer(
+    options,
+    () => startAtCheckpoint(server, checkpoint, { reader, logger }),
+    signal,
+  );
+  const bases = await openSink(
+    options,
+    {
+      nextOffsets: checkpoint.next_offsets,
+      sameServer: start.sameServer,
+      sameOutput: checkpoint.output === output,
+    },
+    signal,
+  );
+  if (Object.keys(bases).length > 0) {
+    progress.addOffsets(bases);
+    await commitLog.append(progress.nextCheckpoint(), signal);
+  }
+  logger.info(describe(start), "goes on at its checkpoint");
+  return start;
+}
+
+async function fresh(options: BeginOptions, signal: AbortSignal): Promise<Start> {
+  const { server, commitLog, progress, logger } = options;
+  const start = await askServer(options, () => startFresh(server, options.start), signal);
+  const resume = { nextOffsets: undefined, sameServer: true, sameOutput: true };
+  const nextOffsets = await openSink(options, resume, signal);
+  progress.begin({ generation: 1, position: start.position, nextOffsets });
+  // A crash before the first release must begin here again, not at a later `latest`.
+  if (__MUTANT__ !== "start-late") await commitLog.append(progress.nextCheckpoint(), signal);
+  logger.info(describe(start), "begins without a checkpoint");
+  return start;
+}
+
+function describe({ position }: Start): object {
+  const { file, position: offset } = position.boundary;
+  return file === "" ? { gtid_set: position.gtidSet } : { position: `${file}:${offset}` };
+}
+
+async function askServer(
+  options: BeginOptions,
+  attempt: () => Promise<Start>,
+  signal: AbortSignal,
+): Promise<Start> {
+  const { server, patience, logger } = options;
+  patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
+  const checked = async (): Promise<Start> => {
+    await server.preflight();
+    return attempt();
+  };
+  return retrying(checked, { clock: systemClock, logger, signal, doing: "Asking MySQL" });
+}
+
+async function openSink(
+  options: BeginOptions,
+  resume: Omit<SinkResume, "destinations">,
+  signal: AbortSignal,
+): Promise<NextOffsets> {
+  const { sink, sinkEvents, patience } = options;
+  const destinations = await destinationsOf(options);
+  patience.waitingFor("The destination", "SINK_UNAVAILABLE");
+  return sink.open({ ...resume, destinations }, sinkEvents, signal);
+}
+
+/** Where the tables that exist now lead to. Two tables must not share a topic: their keys would mix. */
+async function destinationsOf({ server, sink, router, wants }: BeginOptions): Promise<string[]> {
+  const owners = new Map<string, string>();
+  for (const { database, name } of await server.tables()) {
+    if (!wants(database, name)) continue;
+    const destination = router(database, name);
+    const owner = owners.get(destination);
+    if (owner !== undefined && sink.name === "kafka") {
+      throw new TidemarkError(
+        "CONFIG_INVALID",
+        `Tables ${owner} and ${database}.${name} would both go to topic ${destination}. ` +
+          "Use both {database} and {table} in sink.topic, or exclude one of them.",
+      );
+    }
+    owners.set(destination, `${database}.${name}`);
+  }
+  return [...owners.keys()];
+}

@@ -1,0 +1,98 @@
+/** The destination of a pipeline and its commit log, made from the configuration. */
+import type { Config, KafkaSinkConfig, PipelineConfig, TlsConfig } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/logger.ts";
+import type { KafkaClientOptions } from "../kafka/client.ts";
+import { CommitLogTopic } from "../kafka/commit-log-topic.ts";
+import { KafkaSink } from "../kafka/kafka-sink.ts";
+import { topicName } from "../kafka/topic-name.ts";
+import type { Router } from "../queue/encoder.ts";
+import { FileSink } from "../sinks/file-sink.ts";
+import type { Sink } from "../sinks/sink.ts";
+import { StdoutSink } from "../sinks/stdout-sink.ts";
+import { CommitLogFile } from "../watcher/commit-log-file.ts";
+import type { CommitLog } from "../watcher/commit-log.ts";
+
+export interface Target {
+  readonly sink: Sink;
+  readonly commitLog: CommitLog;
+  readonly router: Router;
+  /** How many bytes of encoded messages the sink holds at most: its part of the memory budget. */
+  readonly backlogBytes: number;
+}
+
+interface TargetOptions {
+  readonly config: Config;
+  readonly pipeline: PipelineConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+
+export function makeTarget(options: TargetOptions): Target {
+  const { config, pipeline, logger, clock } = options;
+  const backlogBytes = Math.min(BACKLOG_BYTES_MAX, config.queue.memoryPerPipelineBytes / 4);
+  const { sink } = pipeline;
+  const common = { logger, clock, backlogBytesMax: backlogBytes };
+  switch (sink.type) {
+    case "kafka":
+      return {
+        sink: new KafkaSink({
+          ...common,
+          client: kafkaClient(sink),
+          pipeline: pipeline.name,
+          delivery: sink.delivery,
+          createTopics: sink.createTopics,
+        }),
+        commitLog: makeCommitLog(options),
+        router: (database, table) => topicName(sink.topic, { database, table }),
+        backlogBytes,
+      };
+    case "file":
+      return {
+        sink: new FileSink({ ...common, ...sink }),
+        commitLog: makeCommitLog(options),
+        router: () => sink.path,
+        backlogBytes,
+      };
+    case "stdout":
+      return {
+        sink: new StdoutSink({ ...common, ...sink }),
+        commitLog: makeCommitLog(options),
+        router: () => "stdout",
+        backlogBytes,
+      };
+  }
+}
+
+function makeCommitLog({ pipeline, logger, clock }: TargetOptions): CommitLog {
+  const { commitLog, sink } = pipeline;
+  if (commitLog.type === "file" || sink.type !== "kafka") {
+    const dir = commitLog.type === "file" ? commitLog.dir : "";
+    return new CommitLogFile({ dir, pipeline: pipeline.name, logger, clock });
+  }
+  return new CommitLogTopic({
+    client: kafkaClient(sink),
+    pipeline: pipeline.name,
+    topic: commitLog.topic,
+    replicationFactor: sink.createTopics.replicationFactor,
+    logger,
+    clock,
+  });
+}
+
+function kafkaClient({ brokers, tls, sasl }: KafkaSinkConfig): KafkaClientOptions {
+  return { brokers, clientId: "tidemark", ssl: tlsOptions(tls), sasl };
+}
+
+function tlsOptions({ mode, ca, cert, key }: TlsConfig): KafkaClientOptions["ssl"] {
+  if (mode === "disabled") return undefined;
+  return {
+    rejectUnauthorized: mode === "verify_ca" || mode === "verify_identity",
+    ...(mode === "verify_identity" ? {} : { checkServerIdentity: () => undefined }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
