@@ -1,9 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { cacheFolder } from "../../tools/services/cache.ts";
+import { findProgram } from "../../tools/services/commands.ts";
 import { prepare } from "../../tools/services/services.ts";
-import { newCache, services, startProgram, until } from "./support/programs.ts";
+import { newCache, newFolder, services, startProgram, until } from "./support/programs.ts";
 
 const kafka = "kafka-4.1.0";
 const caches: string[] = [];
@@ -61,6 +70,22 @@ test("two runs at once fetch once", async () => {
 });
 
 test("a run that finds everything calls no Maven", async () => {
-  const { code, stderr } = await services(["prepare", "kafka"], { PATH: "/usr/bin:/bin" });
-  expect({ code, fetched: stderr.includes("fetching") }).toEqual({ code: 0, fetched: false });
+  const programs = newFolder("programs");
+  caches.push(programs);
+  symlinkSync(findProgram("java") ?? "java", join(programs, "java"));
+  const { code, stderr } = await services(["prepare", "kafka"], { PATH: programs });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});
+
+test("says in one sentence what is missing and how to get it", async () => {
+  const cache = await emptyCache();
+  const { code, stderr } = await services(["prepare", "kafka"], {
+    PATH: cache,
+    TIDEMARK_CACHE: cache,
+  });
+  expect(code).toBe(69);
+  expect(stderr).toBe(
+    "Java 17 and Maven must be installed first: " +
+      'run "apt-get install openjdk-17-jre-headless maven" as root.\n',
+  );
 });
