@@ -34,6 +34,7 @@ export interface TopicMetadata {
 
 interface MetadataAnswer {
   readonly brokers: readonly { nodeId: number; host: string; port: number }[];
+  readonly clusterId: string | null;
   readonly controllerId: number;
   readonly topicMetadata: readonly {
     topic: string;
@@ -50,12 +51,18 @@ export class KafkaClient {
   readonly #topics = new Map<string, TopicMetadata>();
   #nodes = new Map<number, Address>();
   #controller = -1;
+  #clusterId: string | undefined;
   #nextSeed = 0;
   readonly #closing = new AbortController();
 
   constructor(options: KafkaClientOptions & { readonly logger: Logger }) {
     this.#options = options;
     this.#seeds = options.brokers.map(parseAddress);
+  }
+
+  /** Known after the first metadata. */
+  get clusterId(): string | undefined {
+    return this.#clusterId;
   }
 
   get requestTimeoutMs(): number {
@@ -73,6 +80,7 @@ export class KafkaClient {
       );
     }
     this.#controller = answer.controllerId;
+    this.#clusterId = answer.clusterId ?? undefined;
     const found = new Map<string, TopicMetadata>();
     for (const { topic, topicErrorCode, partitionMetadata } of answer.topicMetadata) {
       const leaders: (number | undefined)[] = partitionMetadata.map(() => undefined);

@@ -8,7 +8,7 @@
  * the first append of a run and every ten minutes both are written, so that neither stands without the
  * other. Compaction keeps the topic small; it is read from its start, as a stream.
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
@@ -196,6 +196,13 @@ export class CommitLogTopic implements CommitLog {
     );
   }
 
+  replicaUuid(): Promise<string> {
+    const { clusterId } = this.#client;
+    assert(clusterId !== undefined, "the replica uuid is asked for after the commit log is opened");
+    const names = [clusterId, this.#topic, this.#options.pipeline].join("\n");
+    return Promise.resolve(uuidOf(createHash("sha256").update(names).digest()));
+  }
+
   close(): Promise<void> {
     this.#stop.abort(new TidemarkError("SINK_UNAVAILABLE", "The commit log is closed."));
     this.#client.close();
@@ -228,6 +235,14 @@ class OtherInstances {
     }
     return false;
   }
+}
+
+/** A uuid of version 8 (RFC 9562), made of 128 of these bits. */
+function uuidOf(bits: Buffer): string {
+  bits.writeUInt8((bits.readUInt8(6) & 0x0f) | 0x80, 6);
+  bits.writeUInt8((bits.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bits.toString("hex", 0, 16);
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 function later<T extends { generation: number; sequence: number }>(a: T | undefined, b: T): T {
