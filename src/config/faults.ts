@@ -8,6 +8,7 @@ import { TidemarkError } from "../core/errors.ts";
 export type Path = readonly PropertyKey[];
 
 export class Faults {
+  /** By place, so that what follows from a fault in the same place is not listed too. */
   readonly #lines = new Map<string, string>();
   readonly #document: unknown;
 
@@ -17,8 +18,10 @@ export class Faults {
   }
 
   add(path: Path, message: string): void {
+    const key = JSON.stringify(path);
+    if (this.#lines.has(key)) return;
     const where = printPath(path, this.#document);
-    this.#lines.set(`${where}\0${message}`, `${where === "" ? "" : `${where}: `}${message}`);
+    this.#lines.set(key, `${where === "" ? "" : `${where}: `}${message}`);
   }
 
   merge(other: Faults): void {
@@ -34,11 +37,20 @@ export class Faults {
       for (const key of issue.keys) this.add([...path, key], "there is no such key");
     } else if (issue.code === "invalid_key") {
       this.add(path, "this key cannot be used");
-    } else if (path.length > 0 && isMissing(valueAt(this.#document, path))) {
+    } else if (this.#isMissing(path)) {
       this.add(path, `is required: ${expectation(issue)}`);
     } else {
       this.add(path, expectation(issue));
     }
+  }
+
+  /** A key that is written without a value (`password:`) is null in YAML, and means as little as no key. */
+  #isMissing(path: Path): boolean {
+    const value = valueAt(this.#document, path);
+    return (
+      (value === undefined || value === null) &&
+      isRecord(valueAt(this.#document, path.slice(0, -1)))
+    );
   }
 
   /** @throws TidemarkError CONFIG_INVALID that lists every fault, if there is one. */
@@ -49,9 +61,6 @@ export class Faults {
     throw new TidemarkError("CONFIG_INVALID", `${name} has ${count}:${lines.join("")}`);
   }
 }
-
-/** A key that is written without a value (`password:`) is null in YAML, and meant as little as no key. */
-const isMissing = (value: unknown): boolean => value === undefined || value === null;
 
 function expectation(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_type" && issue.expected === "object")
@@ -74,19 +83,26 @@ export function valueAt(document: unknown, path: Path): unknown {
 
 const KEY_LENGTH_MAX = 60;
 
-/** `pipelines.shop.sink.topic`; an item that has no proper name is shown by its index, from 0. */
+/** `pipelines.shop.sink.topic`; an item that has no name of its own is shown by its index, from 0. */
 export function printPath(path: Path, document: unknown): string {
   let printed = "";
   for (const [index, key] of path.entries()) {
     if (typeof key === "number") {
-      const name = valueAt(document, [...path.slice(0, index + 1), "name"]);
-      printed +=
-        typeof name === "string" && /^[a-z0-9_-]{1,100}$/.test(name) ? `.${name}` : `[${key}]`;
+      const name = itemName(valueAt(document, path.slice(0, index)), key);
+      printed += name === undefined ? `[${key}]` : `.${name}`;
     } else {
       printed += `.${printKey(String(key))}`;
     }
   }
   return printed.replace(/^\./, "");
+}
+
+function itemName(list: unknown, index: number): string | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const names = list.map((item: unknown) => (isRecord(item) ? item["name"] : undefined));
+  const name = names[index];
+  const isName = typeof name === "string" && /^[a-z0-9_-]{1,100}$/.test(name);
+  return isName && names.indexOf(name) === names.lastIndexOf(name) ? name : undefined;
 }
 
 function printKey(key: string): string {
