@@ -42,6 +42,8 @@ export const errorCodes = {
   SINK_OUTCOME_UNKNOWN: { reaction: "restart", exitCode: 69 },
   /** The destination refuses a message for good, and no dead-letter target is configured. */
   MESSAGE_REFUSED: { reaction: "halt", exitCode: 65 },
+  /** The program that read standard output has ended, as `head` does: nothing is wrong. */
+  STDOUT_CLOSED: { reaction: "halt", exitCode: 0 },
   /** The destination is set up in a way that would break a promise, such as another clean-up policy. */
   SINK_SETTING: { reaction: "halt", exitCode: 78 },
   /** The destination already holds messages of this pipeline, but there is no checkpoint for them. */

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
-import { isPassing, systemCode } from "../core/file-errors.ts";
+import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { CommitLog } from "./commit-log.ts";
@@ -139,16 +139,7 @@ export class CommitLogFile implements CommitLog {
     }
     await this.#lock.check();
     await rename(temporary, path);
-    await this.#syncFolder();
-  }
-
-  async #syncFolder(): Promise<void> {
-    const folder = await open(this.#options.dir, "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(this.#options.dir);
   }
 
   /** Temporary files of instances that were killed while they wrote. */

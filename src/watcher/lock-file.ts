@@ -18,7 +18,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { systemCode } from "../core/file-errors.ts";
+import { systemCode } from "../core/files.ts";
 
 const RENEW_MS = 1_000;
 const EXPIRES_MS = 5_000;

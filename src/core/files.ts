@@ -1,4 +1,5 @@
-/** Errors of the file system, told apart by their code. */
+/** Files: what their errors mean, and how a new name is made durable. */
+import { open } from "node:fs/promises";
 
 /** What passes, or is mended without us: a full disk, a failing one, a file system that went away. */
 const PASSING = new Set([
@@ -25,4 +26,14 @@ export function systemCode(thrown: unknown): string | undefined {
 /** Whether trying again can succeed without anybody changing the configuration. */
 export function isPassing(thrown: unknown): boolean {
   return PASSING.has(systemCode(thrown) ?? "");
+}
+
+/** Makes a file that was created or renamed in this folder survive a power failure under its name. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
