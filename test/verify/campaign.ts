@@ -1,0 +1,472 @@
+/**
+ * One campaign: real servers, a writer, the program under test as its own process, faults, a verdict.
+ *
+ *   writer ──▶ MySQL ──▶ Tidemark ──▶ Kafka or file ──▶ consumer ──▶ oracle ──▶ figures
+ *      └──────────────────── journal ────────────────────────────────▶┘
+ *
+ * A check makes a campaign, brings about its faults through it, and ends with `finish`.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RowDataPacket } from "mysql2/promise";
+import type { Kafka, Mysql } from "../../tools/services/services.ts";
+import { FileCommitLogReader, TopicCommitLogReader, type CommitLogReader } from "./commit-log.ts";
+import { Consumer } from "./consumer.ts";
+import { DeliveryDecoder } from "./decoder.ts";
+import { FileLines } from "./file-lines.ts";
+import { Journal } from "./journal.ts";
+import type { Options } from "./options.ts";
+import { Oracle, type CommitRecord, type Verdict } from "./oracle.ts";
+import { builtBundle, Product } from "./product.ts";
+import { Random } from "./random.ts";
+import { progress } from "./progress.ts";
+import { cdcUser, withConnection } from "./servers.ts";
+import { tables as allTables, type Table } from "./tables.ts";
+import { sleep, until } from "./wait.ts";
+import { Writer, type SizeProfile } from "./writer.ts";
+
+export interface CampaignSetup {
+  /** Letters, digits and underscores: database, pipeline and topics are named after it. */
+  readonly name: string;
+  readonly options: Options;
+  readonly mutant?: string | undefined;
+  readonly mysql: Mysql;
+  /** Where the program under test finds MySQL, if not at the server itself. */
+  readonly mysqlPort?: number;
+  readonly kafka?: Kafka | undefined;
+  readonly start?: "earliest" | "latest";
+  readonly tables?: readonly Table[];
+  readonly sizes?: SizeProfile;
+  readonly rowsPerSecond?: number;
+  readonly hands?: number;
+  readonly ddl?: boolean;
+  /** Small: the same rows are changed over and over. */
+  readonly aliveMax?: number;
+  readonly partitions?: number;
+  readonly replicationFactor?: number;
+  readonly topicConfig?: Readonly<Record<string, string>>;
+  readonly commitLog?: "kafka" | "file";
+  readonly commitLogTopic?: string;
+  /** The writer waits while more rows than this are written and not delivered. */
+  readonly backlogMax?: number;
+}
+
+/** A figure of the output line. */
+export type Figure = number | string | boolean | null;
+
+export interface Outcome {
+  readonly ok: boolean;
+  readonly void: boolean;
+  readonly figures: Readonly<Record<string, Figure>>;
+}
+
+export interface FinishOptions {
+  /** Only the last message of each row counts; repeats are allowed. */
+  readonly compacted?: boolean;
+  readonly extra?: Readonly<Record<string, Figure>>;
+  /** What else has to hold. */
+  readonly conditions?: Readonly<Record<string, boolean>>;
+  /** Changes below which the run says nothing. */
+  readonly changesMin?: number;
+}
+
+/** Campaigns of one process share servers, so each has its own database, pipeline and topics. */
+let serial = 0;
+
+const RSS_MAX_MB = 400;
+/** Longer than any back-off or session time-out that a fault can lead to; a mutant loses for good. */
+const NO_PROGRESS_MAX_MS = 60_000;
+const NO_PROGRESS_MUTANT_MS = 10_000;
+const READING_TIMEOUT_MS = 60_000;
+
+export class Campaign {
+  readonly setup: CampaignSetup;
+  readonly dir: string;
+  readonly database: string;
+  readonly pipeline: string;
+  readonly journal = new Journal();
+  readonly random: Random;
+  readonly product: Product;
+  readonly writer: Writer;
+  readonly oracle: Oracle;
+  readonly #decoder: DeliveryDecoder;
+  readonly #consumer: Consumer | undefined;
+  readonly #commitConsumer: Consumer | undefined;
+  readonly #commitLog: CommitLogReader;
+  readonly #file: FileLines;
+  readonly #startedAtMs = performance.now();
+  #ends: ReadonlyMap<string, number> = new Map();
+  #fileEnd = 0;
+  kills = 0;
+  killsInFlight = 0;
+  recoveryMsMax = 0;
+
+  private constructor(setup: CampaignSetup) {
+    const { name, kafka, mysql, options } = setup;
+    this.setup = setup;
+    this.dir = mkdtempSync(join(tmpdir(), `tidemark-verify-${name}-`));
+    serial += 1;
+    this.database = `v_${name}_${serial}`;
+    this.pipeline = `p_${name}_${serial}`;
+    this.random = new Random(options.seed, `campaign ${name}`);
+    const tables = setup.tables ?? allTables;
+    this.writer = new Writer({
+      mysql: { host: mysql.host, port: mysql.port, user: mysql.user, password: mysql.password },
+      database: this.database,
+      seed: options.seed,
+      journal: this.journal,
+      tables,
+      hands: setup.hands ?? 4,
+      rowsPerSecond: setup.rowsPerSecond ?? 2_500,
+      sizes: setup.sizes ?? "mixed",
+      ddl: setup.ddl ?? true,
+      aliveMax: setup.aliveMax ?? 15_000,
+    });
+    this.oracle = new Oracle({
+      journal: this.journal,
+      tombstones: kafka !== undefined,
+      ids: kafka !== undefined,
+      database: this.database,
+    });
+    this.#decoder = new DeliveryDecoder({ journal: this.journal, database: this.database });
+    this.#file = new FileLines(join(this.dir, "out.jsonl"));
+    if (kafka) {
+      const topics = `${this.pipeline}.${this.database}.`;
+      this.#consumer = new Consumer(kafka.brokers, topic => topic.startsWith(topics));
+    }
+    const { commitLogTopic } = this;
+    if (kafka && this.#commitLogType === "kafka") {
+      this.#commitConsumer = new Consumer(kafka.brokers, topic => topic === commitLogTopic);
+      this.#commitLog = new TopicCommitLogReader(this.#commitConsumer, this.pipeline);
+    } else {
+      this.#commitLog = new FileCommitLogReader(join(this.dir, "state", `${this.pipeline}.json`));
+    }
+    const config = join(this.dir, "tidemark.yaml");
+    writeFileSync(config, `${JSON.stringify(this.#config(), null, 2)}\n`);
+    const bundle = builtBundle(setup.mutant);
+    this.product = new Product({ bundle, config, dir: this.dir });
+  }
+
+  /** Makes the tables, in a server whose binlog begins anew. */
+  static async create(setup: CampaignSetup): Promise<Campaign> {
+    const campaign = new Campaign(setup);
+    const { mysql } = setup;
+    await withConnection(mysql, async connection => {
+      const reset = mysql.version === "mysql-8" ? "RESET MASTER" : "RESET BINARY LOGS AND GTIDS";
+      await connection.query(`DROP DATABASE IF EXISTS ${campaign.database}`);
+      await connection.query(`DROP TABLE IF EXISTS harness.${campaign.database}`).catch(() => null);
+      await connection.query(reset);
+    });
+    const { database } = campaign;
+    await Writer.createTables({ mysql, database, tables: setup.tables ?? allTables });
+    mkdirSync(join(campaign.dir, "state"));
+    return campaign;
+  }
+
+  get commitLogTopic(): string {
+    return this.setup.commitLogTopic ?? "tidemark.commit-log";
+  }
+
+  /** The topic of a table. */
+  topic(table: string): string {
+    return `${this.pipeline}.${this.database}.${table}`;
+  }
+
+  get #commitLogType(): "kafka" | "file" {
+    return this.setup.commitLog ?? (this.setup.kafka ? "kafka" : "file");
+  }
+
+  #config(): unknown {
+    const { setup } = this;
+    const { kafka, mysql } = setup;
+    const sink = kafka
+      ? {
+          type: "kafka",
+          brokers: kafka.brokers,
+          topic: `${this.pipeline}.{database}.{table}`,
+          delivery: "effectively-once",
+          create_topics: {
+            partitions: setup.partitions ?? 4,
+            replication_factor: setup.replicationFactor ?? -1,
+            config: setup.topicConfig ?? {},
+          },
+        }
+      : { type: "file", path: "out.jsonl", delivery: "effectively-once" };
+    return {
+      source: {
+        host: mysql.host,
+        port: setup.mysqlPort ?? mysql.port,
+        user: cdcUser.user,
+        password: cdcUser.password,
+        start: setup.start ?? "earliest",
+      },
+      pipelines: [
+        {
+          name: this.pipeline,
+          tables: [`${this.database}.*`],
+          format: "debezium",
+          sink,
+          commit_log:
+            this.#commitLogType === "kafka"
+              ? { type: "kafka", topic: this.commitLogTopic }
+              : { type: "file", dir: "state" },
+        },
+      ],
+      log: { level: "info", format: "text" },
+    };
+  }
+
+  /** Starts the program, and resolves when its dump thread stands at MySQL: reading has begun. */
+  async startReading(): Promise<void> {
+    const before = new Set(await this.dumpThreads());
+    this.product.start();
+    await until(
+      async () => {
+        this.assertRunning();
+        return (await this.dumpThreads()).some(id => !before.has(id));
+      },
+      { what: "Tidemark reads the binlog", timeoutMs: READING_TIMEOUT_MS },
+    );
+  }
+
+  /** Connection ids of MySQL's dump threads. */
+  dumpThreads(): Promise<readonly number[]> {
+    return withConnection(this.setup.mysql, async connection => {
+      const [rows] = await connection.query<RowDataPacket[]>(
+        "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'",
+      );
+      return rows.map(row => Number(row["id"]));
+    });
+  }
+
+  /** @throws if the program ended by itself. */
+  assertRunning(): void {
+    const { ended } = this.product;
+    if (ended) throw new Error(`Tidemark ended by itself (${ended.code ?? ended.signal ?? "?"}).`);
+  }
+
+  /** Reads what has arrived since the last time. */
+  async observe(): Promise<void> {
+    if (this.#consumer) {
+      this.#ends = await this.#consumer.readToEnd((record, place) => {
+        if (record.headers["harness"] !== undefined) return;
+        const delivery = this.#decoder.record(record, place);
+        if (delivery) this.oracle.observe(delivery);
+      });
+    } else {
+      this.#fileEnd = this.#file.readToEnd(line => {
+        const delivery = this.#decoder.line(line, "file");
+        if (delivery) this.oracle.observe(delivery);
+      });
+    }
+    this.writer.hold(this.backlog > (this.setup.backlogMax ?? 60_000));
+  }
+
+  /** Rows written and not delivered, as far as is known. */
+  get backlog(): number {
+    return this.journal.written - this.oracle.deliveredChanges;
+  }
+
+  /** Observes until something new arrives. Returns how long that took, from `sinceMs` on. */
+  async awaitDelivery(sinceMs: number, timeoutMs = 120_000): Promise<number> {
+    const before = this.oracle.delivered;
+    await until(
+      async () => {
+        this.assertRunning();
+        await this.observe();
+        return this.oracle.delivered > before;
+      },
+      { what: "a new message arrives", timeoutMs },
+    );
+    const tookMs = performance.now() - sinceMs;
+    this.recoveryMsMax = Math.max(this.recoveryMsMax, Math.round(tookMs));
+    return tookMs;
+  }
+
+  /** Reads the commit log, then the topics, and compares. Returns the changes in flight. */
+  async checkCommit(transactions = this.journal.transactions.length): Promise<number> {
+    const record = await this.commitRecord();
+    await this.observe();
+    return this.oracle.checkCommit(
+      record,
+      (topic, partition) =>
+        this.#consumer ? (this.#ends.get(`${topic}/${partition}`) ?? 0) : this.#fileEnd,
+      transactions,
+    );
+  }
+
+  commitRecord(): Promise<CommitRecord | undefined> {
+    return this.#commitLog.read();
+  }
+
+  /** SIGKILL, then the check that nothing is released that has not arrived. */
+  async kill(): Promise<void> {
+    this.assertRunning();
+    await this.product.kill();
+    await this.countKill();
+  }
+
+  /** What `kill` does after the kill itself, for checks that break something else at the same time. */
+  async countKill(transactions = this.journal.transactions.length): Promise<void> {
+    const inFlight = await this.checkCommit(transactions);
+    this.kills += 1;
+    if (inFlight > 0) this.killsInFlight += 1;
+    progress(
+      `${this.setup.name}: kill ${this.kills}, ${inFlight} changes in flight, ` +
+        `${this.journal.written} written, ${this.oracle.deliveredChanges} delivered`,
+    );
+  }
+
+  /** Ends the writer, and waits until everything has arrived and is released, or nothing moves any more. */
+  async drain(): Promise<{ readonly unreleased: number }> {
+    await this.writer.stop();
+    let unreleased = await this.#drained();
+    await until(
+      async () => {
+        unreleased = await this.checkCommit();
+        return unreleased === 0;
+      },
+      { what: "the commit log covers everything", timeoutMs: 20_000 },
+    ).catch(() => undefined);
+    return { unreleased };
+  }
+
+  async #drained(): Promise<number> {
+    const patienceMs = this.setup.mutant === undefined ? NO_PROGRESS_MAX_MS : NO_PROGRESS_MUTANT_MS;
+    let lastDelivered = -1;
+    let lastProgressMs = performance.now();
+    for (;;) {
+      this.assertRunning();
+      await this.observe();
+      const { missing } = this.oracle;
+      if (missing === 0) return 0;
+      if (this.oracle.delivered > lastDelivered) {
+        lastDelivered = this.oracle.delivered;
+        lastProgressMs = performance.now();
+      } else if (performance.now() - lastProgressMs > patienceMs) {
+        return missing;
+      }
+      await sleep(200);
+    }
+  }
+
+  /** Drains, stops the program gracefully, and gives the verdict. */
+  async finish(options: FinishOptions = {}): Promise<Outcome> {
+    const { unreleased } = await this.drain();
+    const exit = await this.product.terminate();
+    await this.observe();
+    const rows = await this.#selectVersions();
+    const verdict = this.oracle.verdict(rows, { compacted: options.compacted ?? false });
+    return this.#outcome(verdict, {
+      ...options,
+      extra: { ...options.extra, unreleased },
+      conditions: { ...options.conditions, exit: exit.code === 0, released: unreleased === 0 },
+    });
+  }
+
+  #outcome(verdict: Verdict, options: FinishOptions): Outcome {
+    const { compacted = false, conditions = {} } = options;
+    const { changesMin = this.setup.options.quick ? 100 : 1_000 } = options;
+    // Repeats are promised there, and an older value may come again as long as it is not the last.
+    const judged: Record<string, number> = { ...verdict };
+    if (compacted) {
+      Object.assign(judged, { duplicated: 0, out_of_order: 0, repeated: verdict.duplicated });
+    }
+    const broken = Object.entries(conditions).flatMap(([name, holds]) => (holds ? [] : [name]));
+    const figures: Record<string, Figure> = {
+      seed: this.setup.options.seed,
+      kills: this.kills,
+      kills_in_flight: this.killsInFlight,
+      ...judged,
+      recovery_ms_max: this.recoveryMsMax,
+      peak_rss_mb: this.product.peakRssMb,
+      transactions: this.journal.transactions.length,
+      largest_transaction: this.writer.largest,
+      rolled_back: this.writer.rolledBack,
+      seconds: Math.round((performance.now() - this.#startedAtMs) / 1000),
+      ...options.extra,
+    };
+    if (broken.length > 0) figures["broken"] = broken.join(", ");
+    const ok =
+      broken.length === 0 && oracleFaults(judged) === 0 && this.product.peakRssMb < RSS_MAX_MB;
+    const isVoid = this.killsInFlight < this.kills * 0.8 || verdict.written < changesMin;
+    return { ok, void: isVoid, figures };
+  }
+
+  /** By table of the journal: slot → version, as SELECT says. */
+  #selectVersions(): Promise<readonly ReadonlyMap<number, number>[]> {
+    return withConnection(this.setup.mysql, async connection => {
+      const selected: Map<number, number>[] = [];
+      for (const table of this.journal.tables) {
+        const rows = new Map<number, number>();
+        const columns = [...table.columns.slice(0, table.keyColumns), "version"].join(", ");
+        const [found] = await connection.query<RowDataPacket[]>(
+          `SELECT ${columns} FROM ${this.database}.${table.name}`,
+        );
+        for (const row of found) rows.set(table.slot(row), Number(row["version"]));
+        selected.push(rows);
+      }
+      return selected;
+    });
+  }
+
+  /** Ends what still runs. The folder with the log stays if something failed. */
+  async close(options: { keep: boolean }): Promise<void> {
+    await this.writer.stop().catch(() => undefined);
+    await this.product.dispose();
+    this.#consumer?.close();
+    this.#commitConsumer?.close();
+    if (options.keep) {
+      progress(`${this.setup.name}: folder ${this.dir}`);
+      for (const example of this.oracle.examples) progress(`  ${example}`);
+      progress(`  the end of Tidemark's log:\n${this.product.logTail()}`);
+    } else {
+      rmSync(this.dir, { recursive: true, force: true });
+    }
+    await withConnection(this.setup.mysql, connection =>
+      connection.query(`DROP DATABASE IF EXISTS ${this.database}`),
+    ).catch(() => undefined);
+  }
+}
+
+/** How many faults the figures of an outcome show. */
+export function oracleFaults(figures: Readonly<Record<string, Figure>>): number {
+  const faults = ["lost", "duplicated", "out_of_order", "phantom", "stale", "commit_ahead"];
+  return faults.reduce((sum, name) => sum + Number(figures[name] ?? 0), 0);
+}
+
+/** The outcomes of several campaigns as one: counts added up, measurements at their largest. */
+export function combined(outcomes: readonly Outcome[]): Outcome {
+  const figures: Record<string, Figure> = {};
+  for (const outcome of outcomes) {
+    for (const [name, value] of Object.entries(outcome.figures)) {
+      const before = figures[name];
+      if (typeof value !== "number" || typeof before !== "number") figures[name] = before ?? value;
+      else if (/_max$|_mb$|_ms$|^largest|^seed$/.test(name))
+        figures[name] = Math.max(before, value);
+      else figures[name] = before + value;
+    }
+  }
+  return {
+    ok: outcomes.every(({ ok }) => ok),
+    void: outcomes.some(outcome => outcome.void),
+    figures,
+  };
+}
+
+/** Runs a check's body on a campaign, and cleans up behind it. */
+export async function withCampaign(
+  setup: CampaignSetup,
+  body: (campaign: Campaign) => Promise<Outcome>,
+): Promise<Outcome> {
+  const campaign = await Campaign.create(setup);
+  let keep = true;
+  try {
+    const outcome = await body(campaign);
+    keep = !outcome.ok;
+    return outcome;
+  } finally {
+    await campaign.close({ keep });
+  }
+}

@@ -1,0 +1,77 @@
+/** What a check does to topics from outside: makes them, changes their settings, writes foreign records. */
+import { ConfigResourceTypes, Kafka, logLevel, Partitioners, type Message } from "kafkajs";
+
+export interface TopicSpec {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly config: Readonly<Record<string, string>>;
+  /** The brokers that hold the partitions, by turns; one replica each. Undefined: the cluster decides. */
+  readonly nodes?: readonly number[];
+}
+
+export class KafkaAdmin {
+  readonly #client: Kafka;
+
+  constructor(brokers: readonly string[]) {
+    this.#client = new Kafka({
+      brokers: [...brokers],
+      clientId: "tidemark-verify",
+      logLevel: logLevel.NOTHING,
+      retry: { retries: 20, maxRetryTime: 1_000 },
+    });
+  }
+
+  async createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    const admin = this.#client.admin();
+    await admin.connect();
+    try {
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: specs.map(({ topic, partitions, config, nodes }) => ({
+          topic,
+          configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+          ...(nodes
+            ? {
+                replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({
+                  partition,
+                  replicas: [nodes[partition % nodes.length] ?? 1],
+                })),
+              }
+            : { numPartitions: partitions }),
+        })),
+      });
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** Replaces the settings of a topic. */
+  async configure(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
+    const admin = this.#client.admin();
+    await admin.connect();
+    try {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+      await admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+      });
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** Records of the harness, which the oracle passes over. */
+  async produce(topic: string, messages: readonly Message[]): Promise<void> {
+    const producer = this.#client.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    await producer.connect();
+    try {
+      const marked = messages.map(message => ({
+        ...message,
+        headers: { ...message.headers, harness: "1" },
+      }));
+      await producer.send({ topic, messages: marked, acks: -1 });
+    } finally {
+      await producer.disconnect();
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/** The real servers, started when a check first needs them and shared by the checks of one run. */
+import { createConnection, type Connection } from "mysql2/promise";
+import {
+  startKafka,
+  startMysql,
+  stopAll,
+  type Kafka,
+  type Mysql,
+  type MysqlVersion,
+} from "../../tools/services/services.ts";
+
+/** What the program under test logs in with: the privileges that the documentation asks for, no more. */
+export const cdcUser = { user: "cdc", password: "cdc-Pa55 word" } as const;
+
+/** A cleaner that starts at once, so that compaction can be waited for. */
+const brokerProperties = {
+  "log.cleaner.backoff.ms": "200",
+  "log.cleaner.threads": "1",
+  "log.initial.task.delay.ms": "100",
+  "log.retention.check.interval.ms": "1000",
+  "num.network.threads": "2",
+  "num.io.threads": "4",
+} as const;
+
+export class Servers {
+  readonly #mysqlVersion: MysqlVersion;
+  #mysql: Promise<Mysql> | undefined;
+  #one: Promise<Kafka> | undefined;
+  #three: Promise<Kafka> | undefined;
+
+  constructor(mysqlVersion: MysqlVersion) {
+    this.#mysqlVersion = mysqlVersion;
+  }
+
+  mysql(): Promise<Mysql> {
+    this.#mysql ??= this.#startMysql();
+    return this.#mysql;
+  }
+
+  kafka(brokers: 1 | 3): Promise<Kafka> {
+    if (brokers === 1) {
+      this.#one ??= startKafka({ brokers: 1, properties: brokerProperties });
+      return this.#one;
+    }
+    this.#three ??= startKafka({ brokers: 3, properties: brokerProperties });
+    return this.#three;
+  }
+
+  /** Three brokers on two cores slow down everything that comes after. */
+  async stopThree(): Promise<void> {
+    const three = await this.#three;
+    this.#three = undefined;
+    await three?.stop();
+  }
+
+  stop(): Promise<void> {
+    return stopAll();
+  }
+
+  async #startMysql(): Promise<Mysql> {
+    const mysql = await startMysql(this.#mysqlVersion, { args: ["--max-allowed-packet=64M"] });
+    await withConnection(mysql, async connection => {
+      const { user, password } = cdcUser;
+      await connection.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+      await connection.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`);
+    });
+    return mysql;
+  }
+}
+
+export async function withConnection<T>(
+  mysql: Pick<Mysql, "host" | "port" | "user" | "password">,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const { host, port, user, password } = mysql;
+  const connection = await createConnection({ host, port, user, password });
+  try {
+    return await use(connection);
+  } finally {
+    await connection.end();
+  }
+}
