@@ -59,12 +59,16 @@ export class PendingChannel {
   /** Waits for the rest of the flush interval, cut short when a batch is full or nothing more comes. */
   async #interval(signal: AbortSignal): Promise<void> {
     const { clock, flushIntervalMs } = this.#options;
-    const dueMs = this.#lastFlushMs + flushIntervalMs;
-    const isDue = (): boolean => this.#urgent || clock.nowMs() >= dueMs;
-    if (isDue()) return;
-    const cancel = clock.after(dueMs - clock.nowMs(), () => this.#changed.notify());
+    const restMs = this.#lastFlushMs + flushIntervalMs - clock.nowMs();
+    if (restMs <= 0) return;
+    // The timer itself says that the time is over: it may fire a little before `nowMs` shows it.
+    const timer = { over: false };
+    const cancel = clock.after(restMs, () => {
+      timer.over = true;
+      this.#changed.notify();
+    });
     try {
-      await this.#changed.until(isDue, signal);
+      await this.#changed.until(() => timer.over || this.#urgent, signal);
     } finally {
       cancel();
     }

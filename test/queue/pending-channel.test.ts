@@ -47,6 +47,19 @@ describe("PendingChannel", () => {
     expect(await next).toHaveLength(3);
   });
 
+  test("flushes when its timer fires a little early, as Node's timers do", async () => {
+    const { clock, pending } = channel();
+    pending.push(entry(0));
+    await pending.take(never);
+    const early = clock.after.bind(clock);
+    clock.after = (ms, callback) => early(ms - 0.5, callback);
+    pending.push(entry(1));
+    const next = pending.take(never);
+    await settle();
+    clock.advance(99.6);
+    expect(await isWaiting(next)).toBe(false);
+  });
+
   test("with an interval of 0 waits for nothing", async () => {
     const { pending } = channel({ flushIntervalMs: 0 });
     for (let seq = 0; seq < 3; seq += 1) {
