@@ -73,7 +73,9 @@ export async function installMissing(requirements: readonly Requirement[]): Prom
  * that an installation next to it is about to read.
  */
 export function withAptLock<T>(run: () => Promise<T>): Promise<T> {
-  return withLock(join(tmpdir(), "tidemark-apt.lock"), "another run that uses apt-get", run);
+  // By user: in a shared temporary folder nobody may open another one's lock file.
+  const file = join(tmpdir(), `tidemark-apt-${process.getuid?.() ?? 0}.lock`);
+  return withLock(file, "another run that uses apt-get", run);
 }
 
 function stillMissing(missing: readonly Requirement[]): ServicesError {
