@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-const define = { __MUTANT__: '""', __VERSION__: '"test"' };
+/** Vitest empties the object that it is given, so each project has its own. */
+const define = (): Record<string, string> => ({ __MUTANT__: '""', __VERSION__: '"test"' });
 const needsServers = ["test/**/*.{mysql,kafka,e2e,services}.test.ts"];
 
 /** `unit` needs nothing; `servers` starts real MySQL and Kafka and runs one file at a time. */
@@ -8,7 +9,7 @@ export default defineConfig({
   test: {
     projects: [
       {
-        define,
+        define: define(),
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
@@ -17,7 +18,7 @@ export default defineConfig({
         },
       },
       {
-        define,
+        define: define(),
         test: {
           name: "servers",
           include: needsServers,
