@@ -22,7 +22,7 @@ export function formatLogLine(line: string, colors: boolean): string {
 
 function printValue(value: unknown): string {
   if (typeof value === "string" && /^[^\s"=\p{C}]+$/u.test(value)) return value;
-  return oneLine(JSON.stringify(value) ?? "");
+  return oneLine(JSON.stringify(value));
 }
 
 /**

@@ -38,6 +38,7 @@ export function createLogger(options: LoggerOptions): Logger {
       messageKey: "message",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
+      serializers: { err: (cleaned: unknown) => cleaned },
     },
     destination,
   );

@@ -1,0 +1,87 @@
+/** `tidemark run`: the configuration, the log, the signals, and the pipelines between them. */
+import { readEnvironment, wantsColors } from "../config/environment.ts";
+import type { LogConfig } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { createLogger } from "../core/logger.ts";
+import type { Logger } from "../core/logger.ts";
+import { runPipelines } from "../pipeline/run.ts";
+import type { Reporter } from "./reporter.ts";
+import { Stop } from "./stop.ts";
+
+/** How long pipelines may take to close their connections after a hard stop. */
+const CLOSE_MS = 3_000;
+
+export interface RunFlags {
+  readonly config?: string;
+  readonly set?: readonly string[];
+  readonly name?: string;
+  readonly logLevel?: string;
+  /** Seconds. */
+  readonly connectTimeout?: number;
+}
+
+export interface RunCommand {
+  readonly source: string | undefined;
+  readonly target: string | undefined;
+  readonly flags: RunFlags;
+  readonly reporter: Reporter;
+}
+
+/** @throws TidemarkError of the first pipeline that halted, or DRAIN_TIMEOUT. */
+export async function runCommand({ source, target, flags, reporter }: RunCommand): Promise<void> {
+  const { config: file, set = [], name, logLevel, connectTimeout } = flags;
+  const overrides = [...set, ...(logLevel === undefined ? [] : [`log.level=${logLevel}`])];
+  const environment = readEnvironment();
+  const { config, warnings } = loadConfig({ file, source, target, name, overrides }, environment);
+  const logger = makeLogger(config.log, wantsColors(environment));
+  reporter.useLogger(logger);
+  for (const warning of warnings) logger.warn({}, warning);
+
+  const stop = new Stop({ graceMs: config.shutdownGraceMs, logger });
+  const { soft, hard } = stop;
+  reporter.expectAborts(soft, hard);
+  stop.listen();
+  logger.info({ version: __VERSION__, pipelines: config.pipelines.length }, "starts");
+  try {
+    const connectTimeoutMs =
+      connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
+    const running = runPipelines(config, { logger, soft, hard, connectTimeoutMs });
+    await Promise.race([running, rejectAfter(hard, CLOSE_MS)]);
+    logger.info({}, "ended; everything that was read is delivered");
+  } catch (thrown) {
+    if (!soft.aborted || !isCausedBy(thrown, soft.reason)) throw thrown;
+    logger.info({}, "ended before anything was read");
+  } finally {
+    stop.release();
+    endSoon();
+  }
+}
+
+function makeLogger({ level, format }: LogConfig, colors: boolean): Logger {
+  const { isTTY } = process.stderr;
+  return createLogger({
+    level,
+    format: format ?? (isTTY ? "text" : "json"),
+    colors: colors && isTTY,
+  });
+}
+
+/** A stage that hangs must not outlive the hard stop. Never resolves. */
+function rejectAfter(hard: AbortSignal, ms: number): Promise<never> {
+  return new Promise((_, reject) => {
+    hard.addEventListener(
+      "abort",
+      () => setTimeout(() => reject(hard.reason as Error), ms).unref(),
+      { once: true },
+    );
+  });
+}
+
+function isCausedBy(thrown: unknown, reason: unknown): boolean {
+  return thrown === reason || (thrown instanceof Error && thrown.cause === reason);
+}
+
+/** A connection that a library leaves open must not keep the process. */
+function endSoon(): void {
+  setTimeout(() => process.exit(), CLOSE_MS).unref();
+}
