@@ -1,13 +1,13 @@
 /**
  * The brokers of one cluster: who leads which partition, and one connection to each broker that is asked.
  *
- * A client never waits and never tries again: it answers or throws, and whoever asks decides (retry.ts).
+ * A client never waits and never tries again: it answers or throws, and whoever asks decides (core/retry.ts).
  * Each user of Kafka has a client of its own, so that a long poll holds up nobody else.
  */
 import type tls from "node:tls";
 import type { SASLOptions } from "kafkajs";
 import { BrokerConnection, apis, type Address } from "./connection.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../core/logger.ts";
 import {
   KafkaResponseError,
   KafkaUnreachableError,

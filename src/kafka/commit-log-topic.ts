@@ -14,7 +14,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../core/logger.ts";
 import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";

@@ -12,7 +12,7 @@ import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import kafkajsLoggers from "kafkajs/src/loggers/index.js";
 import kafkajsProtocol from "kafkajs/src/protocol/requests/index.js";
 import type { SASLOptions } from "kafkajs";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../core/logger.ts";
 import { KafkaResponseError, KafkaUnreachableError } from "./kafka-errors.ts";
 
 export interface ConnectionOptions {

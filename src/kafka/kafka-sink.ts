@@ -20,7 +20,7 @@ import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import { Gate } from "./gate.ts";
 import { toKafkaError } from "./kafka-errors.ts";
 import { Lane, messageBytes } from "./lane.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../core/logger.ts";
 import { partitionOf } from "./partitioner.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";

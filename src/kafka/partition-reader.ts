@@ -7,10 +7,10 @@ import type { Clock } from "../core/clock.ts";
 import type { KafkaClient } from "./client.ts";
 import type { Gate } from "./gate.ts";
 import { fetch, type Fetched } from "./fetch.ts";
-import { KafkaResponseError, OFFSET_OUT_OF_RANGE } from "./kafka-errors.ts";
-import type { Logger } from "./logger.ts";
+import { KafkaResponseError, OFFSET_OUT_OF_RANGE, toKafkaError } from "./kafka-errors.ts";
+import type { Logger } from "../core/logger.ts";
 import { UnreadableBatchError, decodeBatches, type ReadRecord } from "./record-batch.ts";
-import { retrying } from "./retry.ts";
+import { retrying } from "../core/retry.ts";
 
 export interface ReaderOptions {
   readonly client: KafkaClient;
@@ -111,6 +111,7 @@ export class PartitionReader {
         logger,
         signal,
         doing: `Reading topic ${topic}, partition ${partition},`,
+        classify: toKafkaError,
         onFailure: () => client.forget(topic),
       });
     return gate === undefined ? fetching() : gate.pass(fetching);

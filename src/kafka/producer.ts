@@ -13,10 +13,10 @@ import type { Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import { apis, definition } from "./connection.ts";
-import { KafkaResponseError } from "./kafka-errors.ts";
-import type { Logger } from "./logger.ts";
+import { KafkaResponseError, toKafkaError } from "./kafka-errors.ts";
+import type { Logger } from "../core/logger.ts";
 import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
-import { retrying } from "./retry.ts";
+import { retrying } from "../core/retry.ts";
 
 export interface ProducerOptions {
   readonly client: KafkaClient;
@@ -101,6 +101,7 @@ export class Producer {
       logger,
       signal,
       doing: `Sending to topic ${topic}, partition ${partition},`,
+      classify: toKafkaError,
       onFailure: () => client.forget(topic),
     });
   }
@@ -140,7 +141,8 @@ export class Producer {
       const { producerEpoch } = answer;
       return { producerId: BigInt(answer.producerId), producerEpoch, sequences: new Map() };
     };
-    return retrying(attempt, { clock, logger, signal, doing: "Asking Kafka for a producer id" });
+    const doing = "Asking Kafka for a producer id";
+    return retrying(attempt, { clock, logger, signal, doing, classify: toKafkaError });
   }
 }
 

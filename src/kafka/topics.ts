@@ -8,9 +8,10 @@ import {
   LEADER_NOT_AVAILABLE,
   TOPIC_ALREADY_EXISTS,
   UNKNOWN_TOPIC_OR_PARTITION,
+  toKafkaError,
 } from "./kafka-errors.ts";
-import type { Logger } from "./logger.ts";
-import { retrying } from "./retry.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
 
 export interface CreateTopicOptions {
   readonly partitions: number;
@@ -151,7 +152,7 @@ export class Topics {
 
   #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const { clock, logger } = this.#options;
-    return retrying(attempt, { clock, logger, signal, doing });
+    return retrying(attempt, { clock, logger, signal, doing, classify: toKafkaError });
   }
 }
 

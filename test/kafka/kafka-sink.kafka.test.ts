@@ -1,0 +1,296 @@
+/** The Kafka sink against a real broker. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { sharedKafka } from "../../tools/services/shared.ts";
+import type { KafkaSink, KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
+import type { Message } from "../../src/sinks/sink.ts";
+import {
+  RecordedEvents,
+  makeMessage,
+  makeMessages,
+  resumeAt,
+  sinkContract,
+} from "../contract/sink.ts";
+import { Observer, makeSink, never, recordOf, uniqueName } from "./support.ts";
+
+let brokers: readonly string[];
+let observer: Observer;
+
+beforeAll(async () => {
+  ({ brokers } = await sharedKafka());
+  observer = new Observer(brokers);
+});
+
+afterAll(() => observer.close());
+
+for (const delivery of ["effectively-once"] as const) {
+  sinkContract(
+    `Kafka, ${delivery},`,
+    () => {
+      const destination = uniqueName("contract");
+      return Promise.resolve({
+        destination,
+        makeSink: () => makeSink(brokers, { delivery }),
+        read: async () =>
+          (await observer.read(destination)).map(records =>
+            records.map(({ value }) => value?.toString() ?? ""),
+          ),
+        release: () => Promise.resolve(),
+      });
+    },
+    { offsets: true },
+  );
+}
+
+describe("KafkaSink", () => {
+  const sinks: KafkaSink[] = [];
+  afterEach(async () => {
+    await Promise.all(sinks.splice(0).map(sink => sink.close()));
+  });
+
+  const make = (changes: Partial<KafkaSinkOptions> = {}): KafkaSink => {
+    const sink = makeSink(brokers, changes);
+    sinks.push(sink);
+    return sink;
+  };
+
+  /** A topic of one partition whose records are those with these ids, and what a restart makes of it. */
+  const replay = async (
+    tail: readonly (readonly [id: string, pipeline?: string])[],
+    ids: readonly string[],
+    { checkpointAt = 0, sameServer = true, changes = {} } = {},
+  ): Promise<{ events: RecordedEvents; topic: string; added: string[] }> => {
+    const topic = uniqueName("tail");
+    await observer.createTopic(topic);
+    for (const [id, pipeline] of tail) await observer.produce(topic, 0, [recordOf(id, pipeline)]);
+    const sink = make();
+    const events = new RecordedEvents();
+    const resume = resumeAt({ [topic]: { "0": checkpointAt } }, topic, { sameServer });
+    await sink.open(resume, events, never);
+    const messages = ids.map((id, i) => ({ ...makeMessage(i, topic), id, ...changes }));
+    sink.write(messages);
+    await events.untilDelivered(messages.length);
+    const [records = []] = await observer.read(topic);
+    const added = records.slice(tail.length).map(record => record.header("id") ?? "");
+    return { events, topic, added };
+  };
+
+  const nextOffsets = (events: RecordedEvents): number[] =>
+    events.delivered_.map(({ place }) => place?.nextOffset ?? -1);
+
+  describe("reading the tail", () => {
+    test("skips what has arrived, with the places at which it stands", async () => {
+      const { events, added } = await replay([["a"], ["b"], ["c"]], ["a", "b", "c", "d"]);
+      expect(added).toEqual(["d"]);
+      expect(events.ids).toEqual(["a", "b", "c", "d"]);
+      expect(nextOffsets(events)).toEqual([1, 2, 3, 4]);
+    });
+
+    test("begins at the checkpoint's offset", async () => {
+      const at = { checkpointAt: 2 };
+      const { events, added } = await replay([["a"], ["b"], ["c"]], ["c", "d"], at);
+      expect(added).toEqual(["d"]);
+      expect(nextOffsets(events)).toEqual([3, 4]);
+    });
+
+    test("passes over records of other pipelines and heartbeats", async () => {
+      const tail = [["x", "other"], ["a"], ["a", "other"], ["heartbeat/3/1"], ["b"]] as const;
+      const { events, added } = await replay(tail, ["a", "b", "c"]);
+      expect(added).toEqual(["c"]);
+      expect(nextOffsets(events)).toEqual([2, 5, 6]);
+    });
+
+    test("sends everything from the first difference on", async () => {
+      const { events, added } = await replay([["a"], ["b"], ["c"]], ["a", "c", "b", "d"]);
+      expect(added).toEqual(["c", "b", "d"]);
+      expect(nextOffsets(events)).toEqual([1, 4, 5, 6]);
+    });
+
+    test("takes a record that compaction removed for a difference", async () => {
+      const { added } = await replay([["b"], ["c"]], ["a", "b", "c"]);
+      expect(added).toEqual(["a", "b", "c"]);
+    });
+
+    test("skips no message without primary key on another server, nor any after it", async () => {
+      const all = { sameServer: false, changes: { keyed: false } };
+      expect((await replay([["a"], ["b"]], ["a", "b"], all)).added).toEqual(["a", "b"]);
+      const keyed = { sameServer: false };
+      expect((await replay([["a"], ["b"]], ["a", "b"], keyed)).added).toEqual([]);
+    });
+
+    test("sends a heartbeat of its own after the comparison", async () => {
+      const { added } = await replay([["a"], ["b"]], ["a", "heartbeat/4/1", "b", "c"]);
+      expect(added).toEqual(["heartbeat/4/1", "c"]);
+    });
+
+    test("goes through more tail than one fetch holds", async () => {
+      const topic = uniqueName("tail.long");
+      await observer.createTopic(topic);
+      const ids = Array.from({ length: 3_000 }, (_, i) => `id-${i}`);
+      const filler = Buffer.alloc(500, "x");
+      for (let i = 0; i < ids.length; i += 300) {
+        const some = ids.slice(i, i + 300);
+        await observer.produce(
+          topic,
+          0,
+          some.map(id => ({ ...recordOf(id), value: filler })),
+        );
+      }
+      const sink = make();
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
+      sink.write([...ids, "last"].map((id, i) => ({ ...makeMessage(i, topic), id })));
+      await events.untilDelivered(ids.length + 1);
+      expect(nextOffsets(events)).toEqual([...ids, "last"].map((_, i) => i + 1));
+    });
+
+    test("reads no tail for at-least-once", async () => {
+      const topic = uniqueName("tail.none");
+      await observer.createTopic(topic);
+      await observer.produce(topic, 0, [recordOf("a")]);
+      const sink = make({ delivery: "at-least-once" });
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
+      sink.write([{ ...makeMessage(0, topic), id: "a" }]);
+      await events.untilDelivered(1);
+      expect(nextOffsets(events)).toEqual([2]);
+    });
+
+    test("stops if a topic ends before the checkpoint, or is gone", async () => {
+      const topic = uniqueName("anew");
+      const open = (): Promise<unknown> =>
+        make().open(resumeAt({ [topic]: { "0": 5 } }, topic), new RecordedEvents(), never);
+      await expect(open()).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
+      await observer.createTopic(topic);
+      await expect(open()).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
+    });
+  });
+
+  test("finds out the ends of partitions that the checkpoint does not know", async () => {
+    const topic = uniqueName("ends");
+    await observer.createTopic(topic, 3);
+    await observer.produce(topic, 1, [recordOf("a", "other"), recordOf("b", "other")]);
+    const sink = make();
+    const resume = resumeAt({ [topic]: { "0": 0 } }, topic);
+    const fresh = await sink.open(resume, new RecordedEvents(), never);
+    expect(fresh).toEqual({ [topic]: { "1": 2, "2": 0 } });
+  });
+
+  test("claims all partitions of a new topic at once", async () => {
+    const topic = uniqueName("claims");
+    const sink = make({ createTopics: { partitions: 3, replicationFactor: 1, config: {} } });
+    const events = new RecordedEvents();
+    expect(await sink.open(resumeAt({}, topic), events, never)).toEqual({});
+    sink.write([makeMessage(0, topic)]);
+    await events.untilDelivered(1);
+    expect(events.claims).toEqual([{ [topic]: { "0": 0, "1": 0, "2": 0 } }]);
+  });
+
+  test("refuses a topic met later that holds its output, if there is no checkpoint", async () => {
+    const topic = uniqueName("later");
+    await observer.createTopic(topic);
+    await observer.produce(topic, 0, [recordOf("a")]);
+    const sink = make();
+    const events = new RecordedEvents();
+    await sink.open({ ...resumeAt(undefined, topic), destinations: [] }, events, never);
+    sink.write([makeMessage(0, topic)]);
+    await events.until(() => events.failure !== undefined);
+    expect(events.failure?.code).toBe("OUTPUT_UNKNOWN");
+  });
+
+  test("writes key, value, tombstone and headers", async () => {
+    const topic = uniqueName("shape");
+    const sink = make({ createTopics: { partitions: 1, replicationFactor: -1, config: {} } });
+    const events = new RecordedEvents();
+    await sink.open(resumeAt({}, topic), events, never);
+    const message = makeMessage(7, topic);
+    sink.write([message, { ...message, id: "größe", key: null, value: null }]);
+    await events.untilDelivered(2);
+    const [[first, second] = []] = await observer.read(topic);
+    expect(first?.key).toEqual(message.key);
+    expect(first?.value).toEqual(message.value);
+    const names = ["id", "pipeline", "transaction", "position"];
+    expect(names.map(name => first?.header(name))).toEqual([
+      message.id,
+      "shop",
+      message.transaction,
+      message.position,
+    ]);
+    expect([second?.key, second?.value, second?.header("id")]).toEqual([null, null, "größe"]);
+  });
+
+  test("splits a batch that is too large for the topic", async () => {
+    const topic = uniqueName("split");
+    await observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
+    const sink = make();
+    const events = new RecordedEvents();
+    await sink.open(resumeAt({}, topic), events, never);
+    const messages = makeMessages(0, 200, topic);
+    sink.write(messages);
+    await events.untilDelivered(200);
+    const [records = []] = await observer.read(topic);
+    expect(records.map(record => record.header("id"))).toEqual(messages.map(({ id }) => id));
+    expect(nextOffsets(events)).toEqual(messages.map((_, i) => i + 1));
+  });
+
+  test("names a message that Kafka refuses, and stops before it", async () => {
+    const topic = uniqueName("refused");
+    await observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
+    const sink = make();
+    const events = new RecordedEvents();
+    await sink.open(resumeAt({}, topic), events, never);
+    const messages = makeMessages(0, 9, topic);
+    const large = { ...makeMessage(4, topic), value: Buffer.alloc(5_000) };
+    sink.write([...messages.slice(0, 4), large, ...messages.slice(5)]);
+    await events.until(() => events.failure !== undefined);
+    expect(events.failure?.code).toBe("MESSAGE_REFUSED");
+    for (const part of [large.id, large.position, topic, "MESSAGE_TOO_LARGE"]) {
+      expect(events.failure?.message).toContain(part);
+    }
+    expect(events.ids).toEqual(messages.slice(0, 4).map(({ id }) => id));
+    const [records = []] = await observer.read(topic);
+    expect(records.map(record => record.header("id"))).toEqual(events.ids);
+  });
+
+  test("names a message without key that a compacted topic refuses", async () => {
+    const topic = uniqueName("keyless");
+    await observer.createTopic(topic, 1, { "cleanup.policy": "compact" });
+    const sink = make();
+    const events = new RecordedEvents();
+    await sink.open(resumeAt({}, topic), events, never);
+    sink.write([makeMessage(0, topic), { ...makeMessage(1, topic), key: null }]);
+    await events.until(() => events.failure !== undefined);
+    expect(events.failure?.code).toBe("MESSAGE_REFUSED");
+    expect(events.ids).toEqual([makeMessage(0, topic).id]);
+  });
+
+  test("sends a message larger than a batch alone", async () => {
+    const topic = uniqueName("large");
+    await observer.createTopic(topic, 1, { "max.message.bytes": "3000000" });
+    const sink = make();
+    const events = new RecordedEvents();
+    await sink.open(resumeAt({}, topic), events, never);
+    const large = { ...makeMessage(1, topic), value: Buffer.alloc(2_000_000, "z") };
+    sink.write([makeMessage(0, topic), large, makeMessage(2, topic)]);
+    await events.untilDelivered(3);
+    expect(nextOffsets(events)).toEqual([1, 2, 3]);
+  });
+
+  test("holds back more messages while its backlog is at its bound", async () => {
+    const topic = uniqueName("room");
+    const sink = make({ backlogBytesMax: 10_000 });
+    const events = new RecordedEvents();
+    let release = (): void => undefined;
+    events.claimed = new Promise(resolve => (release = resolve));
+    await sink.open(resumeAt({}, topic), events, never);
+    sink.write(makeMessages(0, 100, topic));
+    const stop = new AbortController();
+    const reason = new Error("no room yet");
+    const waiting = sink.room(stop.signal);
+    await events.until(() => events.claims.length > 0);
+    stop.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    release();
+    await sink.room(never);
+    expect(events.delivered_.length).toBeGreaterThan(0);
+  });
+});

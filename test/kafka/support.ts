@@ -1,0 +1,98 @@
+/** What the tests against real brokers share. */
+import { randomUUID } from "node:crypto";
+import { systemClock } from "../../src/core/clock.ts";
+import { KafkaClient, type KafkaClientOptions } from "../../src/kafka/client.ts";
+import { CommitLogTopic, type CommitLogTopicOptions } from "../../src/kafka/commit-log-topic.ts";
+import { KafkaSink, type KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
+import { silentLogger } from "../../src/core/logger.ts";
+import { PartitionReader } from "../../src/kafka/partition-reader.ts";
+import { Producer } from "../../src/kafka/producer.ts";
+import type { OutgoingRecord, ReadRecord } from "../../src/kafka/record-batch.ts";
+import { Topics } from "../../src/kafka/topics.ts";
+
+const clock = systemClock;
+const logger = silentLogger;
+export const never = new AbortController().signal;
+
+export const uniqueName = (prefix: string): string => `${prefix}.${randomUUID().slice(0, 8)}`;
+
+export function clientOptions(
+  brokers: readonly string[],
+  changes: Partial<KafkaClientOptions> = {},
+): KafkaClientOptions {
+  return { brokers, clientId: "tidemark-test", ...changes };
+}
+
+export function makeSink(
+  brokers: readonly string[],
+  changes: Partial<KafkaSinkOptions> = {},
+): KafkaSink {
+  return new KafkaSink({
+    client: clientOptions(brokers),
+    pipeline: "shop",
+    delivery: "effectively-once",
+    createTopics: { partitions: 2, replicationFactor: -1, config: {} },
+    logger,
+    clock,
+    ...changes,
+  });
+}
+
+export function makeCommitLog(
+  brokers: readonly string[],
+  changes: Partial<CommitLogTopicOptions> = {},
+): CommitLogTopic {
+  const options = { client: clientOptions(brokers), pipeline: "shop", logger, clock };
+  return new CommitLogTopic({ ...options, ...changes });
+}
+
+/** Looks at topics and changes them, beside what is tested. */
+export class Observer {
+  readonly client: KafkaClient;
+  readonly topics: Topics;
+  readonly #producer: Producer;
+
+  constructor(brokers: readonly string[]) {
+    this.client = new KafkaClient({ ...clientOptions(brokers), logger });
+    this.topics = new Topics({ client: this.client, clock, logger });
+    this.#producer = new Producer({ client: this.client, clock, logger });
+  }
+
+  createTopic(topic: string, partitions = 1, config: Record<string, string> = {}): Promise<number> {
+    return this.topics.ensure(topic, { partitions, replicationFactor: -1, config }, never);
+  }
+
+  /** @returns the offset of the first. */
+  produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<number> {
+    return this.#producer.send({ topic, partition }, records, never);
+  }
+
+  /** All records of a topic by partition; none if it is missing. */
+  async read(topic: string): Promise<readonly (readonly ReadRecord[])[]> {
+    const count = await this.topics.partitions(topic, never);
+    if (count === undefined) return [];
+    const ranges = await this.topics.ranges(topic, count, never);
+    const lists: ReadRecord[][] = [];
+    for (const [partition, { start, end }] of ranges.entries()) {
+      const place = { client: this.client, clock, logger, topic, partition };
+      const list: ReadRecord[] = [];
+      for await (const some of new PartitionReader(place, start).until(end, never))
+        list.push(...some);
+      lists.push(list);
+    }
+    return lists;
+  }
+
+  close(): void {
+    this.client.close();
+  }
+}
+
+/** A record as a pipeline writes it. */
+export function recordOf(id: string, pipeline = "shop"): OutgoingRecord {
+  const headers = [
+    ["id", id],
+    ["pipeline", pipeline],
+  ] as const;
+  return { key: Buffer.from("k"), value: Buffer.from(`value of ${id}`), headers };
+}
