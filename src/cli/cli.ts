@@ -81,7 +81,7 @@ function withConfigOptions(command: Command): Command {
     .option(
       "--set <path=value>",
       "change one value, such as pipelines.shop.sink.topic=changes; repeatable",
-      (value: string, before: readonly string[] = []) => [...before, value],
+      (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
     .option(
       "--name <name>",
