@@ -29,7 +29,9 @@ export class Reporter {
   report(thrown: unknown): number {
     const error = toTidemarkError(thrown);
     const sentence = error.code === "BUG" ? bugSentence(error) : error.message;
-    if (this.#logger === undefined) {
+    if (error.exitCode === 0) {
+      this.#logger?.info({ code: error.code }, sentence);
+    } else if (this.#logger === undefined) {
       process.stderr.write(`tidemark: [${error.code}] ${cleanText(sentence)}\n`);
     } else {
       this.#logger.error({ code: error.code, exit_code: error.exitCode }, sentence);
