@@ -158,8 +158,7 @@ export class Campaign {
       await connection.query(`DROP TABLE IF EXISTS harness.${campaign.database}`).catch(() => null);
       await connection.query(reset);
     });
-    const { database } = campaign;
-    await Writer.createTables({ mysql, database, tables: setup.tables ?? allTables });
+    await campaign.writer.createTables();
     mkdirSync(join(campaign.dir, "state"));
     return campaign;
   }
@@ -260,6 +259,7 @@ export class Campaign {
         if (delivery) this.oracle.observe(delivery);
       });
     }
+    this.writer.throwFailure();
     this.writer.hold(this.backlog > (this.setup.backlogMax ?? 60_000));
   }
 
@@ -402,7 +402,7 @@ export class Campaign {
         const rows = new Map<number, number>();
         const columns = [...table.columns.slice(0, table.keyColumns), "version"].join(", ");
         const [found] = await connection.query<RowDataPacket[]>(
-          `SELECT ${columns} FROM ${this.database}.${table.name}`,
+          `SELECT ${columns} FROM ${this.database}.\`${table.name}\``,
         );
         for (const row of found) rows.set(table.slot(row), Number(row["version"]));
         selected.push(rows);

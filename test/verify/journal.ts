@@ -109,7 +109,11 @@ export class Journal {
   }
 
   table(version: number): Table | undefined {
-    return this.#tables[this.#rows.get(version) & 255];
+    return this.#tables[this.tableNumber(version)];
+  }
+
+  tableNumber(version: number): number {
+    return this.#rows.get(version) & 255;
   }
 
   slot(version: number): number {

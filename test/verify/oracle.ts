@@ -359,20 +359,31 @@ export class Oracle {
   /** The journal is the oracle's other witness: where it and SELECT differ, neither can be believed. */
   #assertJournal(tables: readonly ReadonlyMap<number, number>[]): void {
     const { journal } = this.#options;
-    let living = 0;
+    const latest = journal.tables.map(() => new GrowingArray("numbers"));
+    // Versions of a row ascend, so the last one written stays.
     for (let version = 0; version < journal.versionsEnd; version += 1) {
-      if (!journal.isCommitted(version) || journal.isDeleted(version)) continue;
-      const table = journal.tables.indexOf(journal.table(version) as never);
-      const current = tables[table]?.get(journal.slot(version));
-      if (current === version) living += 1;
-      else if (current === undefined || current < version) {
+      if (!journal.isCommitted(version)) continue;
+      latest[journal.tableNumber(version)]?.set(journal.slot(version), version);
+    }
+    tables.forEach((rows, table) => {
+      const name = journal.tables[table]?.name ?? "?";
+      const versions = latest[table];
+      if (!versions) throw new Error(`The journal does not know ${name}.`);
+      for (let slot = 0; slot < versions.length; slot += 1) {
+        const version = versions.get(slot);
+        const expected = version === 0 || journal.isDeleted(version) ? undefined : version;
+        const found = rows.get(slot);
+        if (found === expected) continue;
         throw new Error(
-          `The journal and SELECT differ: version ${version} is ${current ?? "gone"}.`,
+          `The journal and SELECT differ in ${name}, slot ${slot}: ` +
+            `${expected ?? "no row"} was written, ${found ?? "no row"} is there.`,
         );
       }
-    }
-    const rows = tables.reduce((sum, table) => sum + table.size, 0);
-    if (rows !== living) throw new Error(`SELECT shows ${rows} rows, the journal ${living}.`);
+      for (const slot of rows.keys()) {
+        if (slot >= versions.length)
+          throw new Error(`${name}: no row was written to slot ${slot}.`);
+      }
+    });
   }
 
   /** Rows whose last message is not what stands in the table. */

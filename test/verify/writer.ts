@@ -88,10 +88,8 @@ export class Writer {
   }
 
   /** Makes the database and its empty tables. */
-  static async createTables(
-    options: Pick<WriterOptions, "mysql" | "database" | "tables">,
-  ): Promise<void> {
-    const { mysql, database } = options;
+  async createTables(): Promise<void> {
+    const { mysql, database, tables } = this.options;
     const connection = await createConnection({ ...mysql });
     try {
       await connection.query(`CREATE DATABASE ${database}`);
@@ -99,8 +97,8 @@ export class Writer {
       await connection.query(
         `CREATE TABLE harness.${database} (hand INT PRIMARY KEY, transaction_ BIGINT NOT NULL)`,
       );
-      for (const { name, definition } of options.tables) {
-        await connection.query(`CREATE TABLE ${database}.${name} (${definition})`);
+      for (const { name, definition } of tables) {
+        await connection.query(`CREATE TABLE ${database}.\`${name}\` (${definition})`);
       }
     } finally {
       await connection.end();
@@ -124,7 +122,7 @@ export class Writer {
     this.#paused = true;
     this.#shut();
     while (this.#resting < this.#hands.length && !this.#stopped) await sleep(5);
-    this.#throwFailure();
+    this.throwFailure();
   }
 
   resume(): void {
@@ -158,10 +156,10 @@ export class Writer {
     this.#stopped = true;
     this.#maybeOpen();
     await this.#running;
-    this.#throwFailure();
+    this.throwFailure();
   }
 
-  #throwFailure(): void {
+  throwFailure(): void {
     if (this.failure !== undefined) {
       throw new Error("The writer failed.", { cause: this.failure });
     }
@@ -423,7 +421,7 @@ class Hand {
         rows.push(this.#newValues("create", entry, this.#freeSlot(entry)).join(", "));
       }
       await this.#query(
-        `INSERT INTO ${table.name} (${table.columns.join(", ")}) VALUES (${rows.join("), (")})`,
+        `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) VALUES (${rows.join("), (")})`,
       );
     }
   }
@@ -451,7 +449,7 @@ class Hand {
       if (!this.#random.chance(0.15)) local = model.pickAlive(this.#random);
       const values = this.#newValues("update", entry, local);
       await this.#query(
-        `UPDATE ${table.name} SET ${assignments(table, values).slice(table.keyColumns).join(", ")} ` +
+        `UPDATE \`${table.name}\` SET ${assignments(table, values).slice(table.keyColumns).join(", ")} ` +
           `WHERE ${table.where(this.#slot(local))}`,
       );
     }
@@ -478,7 +476,7 @@ class Hand {
         conditions.push(table.where(this.#slot(local)));
       }
       if (conditions.length === 0) return;
-      await this.#query(`DELETE FROM ${table.name} WHERE ${conditions.join(" OR ")}`);
+      await this.#query(`DELETE FROM \`${table.name}\` WHERE ${conditions.join(" OR ")}`);
     }
   }
 
@@ -491,7 +489,7 @@ class Hand {
       this.#changes.push({ kind: "delete", version: model.kill(from) });
       const values = this.#newValues("create", entry, to);
       await this.#query(
-        `UPDATE ${table.name} SET ${assignments(table, values).join(", ")} ` +
+        `UPDATE \`${table.name}\` SET ${assignments(table, values).join(", ")} ` +
           `WHERE ${table.where(this.#slot(from))}`,
       );
     }
@@ -506,7 +504,7 @@ class Hand {
       if (number % 2 === 1) {
         const { table } = this.#random.pick(this.#tables);
         await this.#query(
-          `ALTER TABLE ${table.name} ADD COLUMN added_${number} VARCHAR(20) DEFAULT 'added'`,
+          `ALTER TABLE \`${table.name}\` ADD COLUMN added_${number} VARCHAR(20) DEFAULT 'added'`,
         );
       } else {
         await this.#createFromSelect(number);
@@ -526,7 +524,7 @@ class Hand {
       rows.push(this.#newValues("create", entry, entry.model.takeNew()));
     }
     const answer = await this.#query(
-      `CREATE TABLE ${table.name} (${table.definition}) ${selectAll(table, rows)}`,
+      `CREATE TABLE \`${table.name}\` (${table.definition}) ${selectAll(table, rows)}`,
     );
     this.#committed(ownGtid(answer));
   }
@@ -554,7 +552,7 @@ function selectAll(table: Table, rows: readonly Values[]): string {
 function updateByJoin(table: Table, rows: readonly Values[]): string {
   const [key = "", ...others] = table.columns;
   return (
-    `UPDATE (${selectAll(table, rows)}) AS new_ STRAIGHT_JOIN ${table.name} AS old_ ` +
+    `UPDATE (${selectAll(table, rows)}) AS new_ STRAIGHT_JOIN \`${table.name}\` AS old_ ` +
     `ON old_.${key} = new_.${key} ` +
     `SET ${others.map(column => `old_.${column} = new_.${column}`).join(", ")}`
   );
@@ -564,7 +562,7 @@ function updateByJoin(table: Table, rows: readonly Values[]): string {
 function upsert(table: Table, rows: readonly Values[]): string {
   const others = table.columns.slice(table.keyColumns);
   return (
-    `INSERT INTO ${table.name} (${table.columns.join(", ")}) ` +
+    `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) ` +
     `VALUES ${rows.map(values => `(${values.join(", ")})`).join(", ")} ` +
     `ON DUPLICATE KEY UPDATE ${others.map(column => `${column} = VALUES(${column})`).join(", ")}`
   );

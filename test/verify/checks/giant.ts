@@ -63,7 +63,7 @@ async function writeGiant(campaign: Campaign, rows: number): Promise<void> {
         values.push(`(${table.values(version, version).join(", ")})`);
       }
       await connection.query(
-        `INSERT INTO ${table.name} (${table.columns.join(", ")}) VALUES ${values.join(", ")}`,
+        `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) VALUES ${values.join(", ")}`,
       );
     }
     const [answer] = await connection.query("COMMIT");

@@ -1,5 +1,8 @@
 /** What a check does to topics from outside: makes them, changes their settings, writes foreign records. */
-import { ConfigResourceTypes, Kafka, logLevel, Partitioners, type Message } from "kafkajs";
+import { Kafka, logLevel, Partitioners, type Message } from "kafkajs";
+
+/** `ConfigResourceTypes.TOPIC`, which an ES module cannot import. */
+const TOPIC_RESOURCE = 2;
 
 export interface TopicSpec {
   readonly topic: string;
@@ -53,7 +56,7 @@ export class KafkaAdmin {
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
       await admin.alterConfigs({
         validateOnly: false,
-        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+        resources: [{ type: TOPIC_RESOURCE, name: topic, configEntries }],
       });
     } finally {
       await admin.disconnect();

@@ -92,7 +92,7 @@ async function writeLargeRow(campaign: Campaign): Promise<string> {
             : value,
         );
       await connection.query(
-        `INSERT INTO ${table.name} (${table.columns.join(", ")}) VALUES (${values.join(", ")})`,
+        `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) VALUES (${values.join(", ")})`,
       );
     }
     const [answer] = await connection.query("COMMIT");
