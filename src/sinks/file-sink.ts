@@ -236,6 +236,7 @@ export class FileSink implements Sink {
         await handle.datasync();
       } catch (error) {
         if (__MUTANT__ !== "drop-on-error") throw error;
+        this.#end = (await handle.stat()).size - data.length;
       }
     });
     this.#end += data.length;
