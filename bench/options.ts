@@ -1,0 +1,79 @@
+/** The command line of the benchmarks. */
+import { parseArgs } from "node:util";
+import { Failure } from "../tools/demo/failure.ts";
+import { whole } from "../tools/demo/options.ts";
+
+export const usage = `usage: npm run bench -- SCENARIO [options]
+
+scenarios: Tidemark was stopped, the orders workload was loaded, and Tidemark catches up
+  kafka              into a topic, debezium format
+  file               into a file of JSON lines
+
+  --transactions N   of the workload; 10 make 121 row changes (default 20000: 242,000)
+  --rounds N         measure N times and print the median (default 1)
+  --partitions N     of the topic (default 1)
+  --profile FOLDER   let Node write a CPU profile of Tidemark there (slows it down)
+  --json             the result as one line of JSON on stdout, progress on stderr
+`;
+
+export type Scenario = "kafka" | "file";
+
+export interface BenchOptions {
+  readonly scenario: Scenario;
+  readonly transactions: number;
+  readonly rounds: number;
+  readonly partitions: number;
+  readonly profile: string | undefined;
+  readonly json: boolean;
+}
+
+/** Undefined if only help is asked for. */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values, positionals } = parse(args);
+  if (values.help) return undefined;
+  const [scenario, ...more] = positionals;
+  if ((scenario !== "kafka" && scenario !== "file") || more.length > 0) {
+    throw new Failure("Name one scenario: npm run bench -- kafka, or npm run bench -- file.");
+  }
+  return {
+    scenario,
+    transactions: whole("--transactions", values.transactions, [10, 10_000_000]),
+    rounds: whole("--rounds", values.rounds, [1, 20]),
+    partitions: whole("--partitions", values.partitions, [1, 100]),
+    profile: values.profile,
+    json: values.json,
+  };
+}
+
+interface Parsed {
+  readonly values: {
+    readonly transactions: string;
+    readonly rounds: string;
+    readonly partitions: string;
+    readonly profile: string | undefined;
+    readonly json: boolean;
+    readonly help: boolean;
+  };
+  readonly positionals: readonly string[];
+}
+
+function parse(args: readonly string[]): Parsed {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        transactions: { type: "string", default: "20000" },
+        rounds: { type: "string", default: "1" },
+        partitions: { type: "string", default: "1" },
+        profile: { type: "string" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    return { values: { profile: undefined, ...values }, positionals };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Failure(`${reason.split(". ")[0] ?? reason}; see npm run bench -- --help.`);
+  }
+}
