@@ -6,7 +6,7 @@
  *
  * A check makes a campaign, brings about its faults through it, and ends with `finish`.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RowDataPacket } from "mysql2/promise";
@@ -144,7 +144,9 @@ export class Campaign {
     }
     const config = join(this.dir, "tidemark.yaml");
     writeFileSync(config, `${JSON.stringify(this.#config(), null, 2)}\n`);
-    const bundle = builtBundle(setup.mutant);
+    // A copy: a build that ends in the middle of a campaign must not change what is tested.
+    const bundle = join(this.dir, "tidemark.mjs");
+    copyFileSync(builtBundle(setup.mutant), bundle);
     this.product = new Product({ bundle, config, dir: this.dir });
   }
 

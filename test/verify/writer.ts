@@ -194,6 +194,7 @@ class Hand {
   readonly #random: Random;
   readonly #tables: readonly HandTable[];
   readonly #step: number;
+  readonly #sizes: SizeProfile;
   #connection: Connection | undefined;
   #versions = 0;
   #nextFreeMs = 0;
@@ -209,6 +210,8 @@ class Hand {
     this.#writer = writer;
     this.#index = index;
     this.#step = writer.options.hands;
+    // Half of the hands always write small transactions, so that hardly a moment is without one.
+    this.#sizes = index % 2 === 1 ? "small" : writer.options.sizes;
     this.#random = new Random(writer.options.seed, `hand ${index}`);
     this.#tables = tables.map(entry => ({ ...entry, model: new SlotModel() }));
   }
@@ -235,8 +238,10 @@ class Hand {
   /** Waits so long that the rate is kept: a large transaction is paid for by the pause after it. */
   async #pay(rows: number): Promise<void> {
     const { rowsPerSecond, hands } = this.#writer.options;
+    const share = this.#sizes === "small" ? 0.5 : 1.5;
     const now = performance.now();
-    this.#nextFreeMs = Math.max(now, this.#nextFreeMs) + (rows * hands * 1000) / rowsPerSecond;
+    this.#nextFreeMs =
+      Math.max(now, this.#nextFreeMs) + (rows * hands * 1000) / (rowsPerSecond * share);
     const until = Math.min(this.#nextFreeMs, now + PAUSE_MAX_MS);
     while (performance.now() < until && !this.#writer.stopped && !this.#writer.isHeld) {
       await sleep(Math.max(1, Math.min(50, until - performance.now())));
@@ -360,7 +365,7 @@ class Hand {
   #size(): number {
     const random = this.#random;
     const draw = random.next();
-    switch (this.#writer.options.sizes) {
+    switch (this.#sizes) {
       case "small":
         return random.int(1, draw < 0.95 ? 5 : 100);
       case "large":

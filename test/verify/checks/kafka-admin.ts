@@ -1,8 +1,5 @@
 /** What a check does to topics from outside: makes them, changes their settings, writes foreign records. */
-import { Kafka, logLevel, Partitioners, type Message } from "kafkajs";
-
-/** `ConfigResourceTypes.TOPIC`, which an ES module cannot import. */
-const TOPIC_RESOURCE = 2;
+import kafkajs, { Kafka, logLevel, Partitioners, type Message } from "kafkajs";
 
 export interface TopicSpec {
   readonly topic: string;
@@ -56,7 +53,7 @@ export class KafkaAdmin {
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
       await admin.alterConfigs({
         validateOnly: false,
-        resources: [{ type: TOPIC_RESOURCE, name: topic, configEntries }],
+        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
       });
     } finally {
       await admin.disconnect();
