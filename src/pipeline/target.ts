@@ -53,18 +53,21 @@ export function makeTarget(options: TargetOptions): Target {
       return {
         sink: new FileSink({ ...common, ...sink }),
         commitLog: makeCommitLog(options),
-        router: () => sink.path,
+        router: tableName,
         backlogBytes,
       };
     case "stdout":
       return {
         sink: new StdoutSink({ ...common, ...sink }),
         commitLog: makeCommitLog(options),
-        router: () => "stdout",
+        router: tableName,
         backlogBytes,
       };
   }
 }
+
+/** Lines have no topics; an envelope names the table. */
+const tableName: Router = (database, table) => `${database}.${table}`;
 
 function makeCommitLog({ pipeline, logger, clock }: TargetOptions): CommitLog {
   const { commitLog, sink } = pipeline;
