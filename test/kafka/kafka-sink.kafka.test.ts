@@ -2,7 +2,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { sharedKafka } from "../../tools/services/shared.ts";
 import type { KafkaSink, KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
-import type { Message } from "../../src/sinks/sink.ts";
 import {
   RecordedEvents,
   makeMessage,

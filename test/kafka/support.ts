@@ -62,6 +62,13 @@ export class Observer {
     return this.topics.ensure(topic, { partitions, replicationFactor: -1, config }, never);
   }
 
+  async deleteTopic(topic: string): Promise<void> {
+    const connection = await this.client.controller(topic);
+    const api = { apiKey: 20, name: "DeleteTopics", versionMax: 1 };
+    await connection.request(api, { topics: [topic], timeout: 10_000 });
+    while ((await this.topics.partitions(topic, never)) !== undefined);
+  }
+
   /** @returns the offset of the first. */
   produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<number> {
     return this.#producer.send({ topic, partition }, records, never);

@@ -1,0 +1,117 @@
+/** The producer against a real broker whose answers are lost. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sharedKafka } from "../../tools/services/shared.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { silentLogger } from "../../src/core/logger.ts";
+import { KafkaClient } from "../../src/kafka/client.ts";
+import type { BrokerConnection } from "../../src/kafka/connection.ts";
+import { KafkaResponseError, KafkaUnreachableError } from "../../src/kafka/kafka-errors.ts";
+import { Producer } from "../../src/kafka/producer.ts";
+import { Observer, clientOptions, never, recordOf, uniqueName } from "./support.ts";
+
+let brokers: readonly string[];
+let observer: Observer;
+
+beforeAll(async () => {
+  ({ brokers } = await sharedKafka());
+  observer = new Observer(brokers);
+});
+afterAll(() => observer.close());
+
+/** Loses the answers to the first `losses` produce requests, after the broker has appended them. */
+class LossyClient extends KafkaClient {
+  losses = 0;
+  lost: Error = new KafkaUnreachableError("the answer was lost");
+
+  override async leaderConnection(topic: string, partition: number): Promise<BrokerConnection> {
+    const connection = await super.leaderConnection(topic, partition);
+    const exchange = async (what: KafkajsExchange): Promise<unknown> => {
+      const answer = await connection.exchange(what);
+      if (this.losses === 0) return answer;
+      this.losses -= 1;
+      throw this.lost;
+    };
+    const version = connection.version.bind(connection);
+    return { exchange, version } as unknown as BrokerConnection;
+  }
+}
+
+describe("Producer", () => {
+  const make = (): { client: LossyClient; producer: Producer } => {
+    const client = new LossyClient({ ...clientOptions(brokers), logger: silentLogger });
+    const producer = new Producer({ client, clock: systemClock, logger: silentLogger });
+    return { client, producer };
+  };
+  const batch = (...ids: string[]): ReturnType<typeof recordOf>[] => ids.map(id => recordOf(id));
+  const idsIn = async (topic: string): Promise<(string | undefined)[]> =>
+    (await observer.read(topic)).flat().map(record => record.header("id"));
+
+  test("gets the offset of the first append when the broker answers a repetition", async () => {
+    const topic = uniqueName("repeated");
+    await observer.createTopic(topic);
+    const { client, producer } = make();
+    const target = { topic, partition: 0 };
+    expect(await producer.send(target, batch("a", "b"), never)).toBe(0);
+    client.losses = 3;
+    expect(await producer.send(target, batch("c", "d", "e"), never)).toBe(2);
+    client.losses = 1;
+    expect(await producer.send(target, batch("f"), never)).toBe(5);
+    expect(await producer.send(target, batch("g"), never)).toBe(6);
+    expect(await idsIn(topic)).toEqual(["a", "b", "c", "d", "e", "f", "g"]);
+    client.close();
+  });
+
+  test("uses no sequence number again after a batch of unknown outcome", async () => {
+    const topic = uniqueName("unknown");
+    await observer.createTopic(topic);
+    const { client, producer } = make();
+    const target = { topic, partition: 0 };
+    client.losses = 1;
+    client.lost = new KafkaResponseError(-1, "Produce");
+    const sending = producer.send(target, batch("a"), never);
+    await expect(sending).rejects.toMatchObject({ code: "SINK_OUTCOME_UNKNOWN" });
+    // With the number of "a" the broker would take this for a repetition and drop it.
+    expect(await producer.send(target, batch("b"), never)).toBe(1);
+    expect(await idsIn(topic)).toEqual(["a", "b"]);
+    client.close();
+  });
+
+  test("goes on with the same numbers after a batch that was refused", async () => {
+    const topic = uniqueName("refused");
+    await observer.createTopic(topic, 1, { "max.message.bytes": "1000" });
+    const { client, producer } = make();
+    const target = { topic, partition: 0 };
+    expect(await producer.send(target, batch("a"), never)).toBe(0);
+    const large = { ...recordOf("x"), value: Buffer.alloc(2_000) };
+    const refused = producer.send(target, [large], never);
+    await expect(refused).rejects.toMatchObject({ code: "MESSAGE_REFUSED" });
+    expect(await producer.send(target, batch("b"), never)).toBe(1);
+    client.close();
+  });
+
+  test("sends to several partitions at once", async () => {
+    const topic = uniqueName("several");
+    await observer.createTopic(topic, 4);
+    const { client, producer } = make();
+    const sent = Array.from({ length: 4 }, async (_, partition) => {
+      for (let i = 0; i < 20; i += 1) {
+        expect(await producer.send({ topic, partition }, batch(`${partition}/${i}`), never)).toBe(
+          i,
+        );
+      }
+    });
+    await Promise.all(sent);
+    client.close();
+  });
+
+  test("refuses a second batch to a partition while one is under way", async () => {
+    const topic = uniqueName("overlap");
+    await observer.createTopic(topic);
+    const { client, producer } = make();
+    const first = producer.send({ topic, partition: 0 }, batch("a"), never);
+    const second = producer.send({ topic, partition: 0 }, batch("b"), never);
+    await expect(second).rejects.toMatchObject({ code: "BUG" });
+    expect(await first).toBe(0);
+    client.close();
+  });
+});
