@@ -37,20 +37,16 @@ export class Faults {
       for (const key of issue.keys) this.add([...path, key], "there is no such key");
     } else if (issue.code === "invalid_key") {
       this.add(path, "this key cannot be used");
-    } else if (this.#isMissing(path)) {
-      this.add(path, `is required: ${expectation(issue)}`);
     } else {
-      this.add(path, expectation(issue));
+      this.add(path, `${this.#absence(path)}${expectation(issue)}`);
     }
   }
 
-  /** A key that is written without a value (`password:`) is null in YAML, and means as little as no key. */
-  #isMissing(path: Path): boolean {
+  #absence(path: Path): string {
+    if (!isRecord(valueAt(this.#document, path.slice(0, -1)))) return "";
     const value = valueAt(this.#document, path);
-    return (
-      (value === undefined || value === null) &&
-      isRecord(valueAt(this.#document, path.slice(0, -1)))
-    );
+    if (value === null) return "has no value: ";
+    return value === undefined ? "is required: " : "";
   }
 
   /** @throws TidemarkError CONFIG_INVALID that lists every fault, if there is one. */
@@ -63,8 +59,10 @@ export class Faults {
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_type" && issue.expected === "object")
+  const isPlain = issue.message.startsWith("Invalid input");
+  if (isPlain && issue.code === "invalid_type" && issue.expected === "object") {
     return "expected keys and values";
+  }
   return issue.message;
 }
 

@@ -32,7 +32,7 @@ export function redact(settings: Settings): unknown {
 
 /** A value is hidden if any of the shapes that it could have says so. */
 function hide(value: unknown, schema: Node): unknown {
-  const shapes = [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  const shapes = shapesOf(schema);
   if (shapes.some(shape => shape.secret === true)) return value === undefined ? value : REDACTED;
   if (Array.isArray(value)) {
     const items = shapes.find(shape => shape.items !== undefined)?.items;
@@ -47,4 +47,10 @@ function hide(value: unknown, schema: Node): unknown {
       return [key, fields.length === 0 ? item : hide(item, { anyOf: fields })];
     }),
   );
+}
+
+/** The schema and the alternatives that it names, to any depth. */
+function shapesOf(schema: Node): readonly Node[] {
+  const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  return [schema, ...alternatives.flatMap(shapesOf)];
 }

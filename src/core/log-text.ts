@@ -15,7 +15,9 @@ export function formatLogLine(line: string, colors: boolean): string {
   const label = name.toUpperCase().padEnd(5);
   const shown = colors ? `${COLORS[name] ?? ""}${label}${PLAIN}` : label;
   const subject = pipeline === undefined ? "" : `${printValue(pipeline)}: `;
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${printValue(value)}`);
+  const pairs = Object.entries(fields).map(
+    ([key, value]) => ` ${printValue(key)}=${printValue(value)}`,
+  );
   const rest = pairs.length === 0 ? "" : ` ${pairs.join("")}`;
   return `${String(time)} ${shown} ${subject}${oneLine(String(message))}${rest}\n`;
 }
