@@ -160,6 +160,7 @@ export class EventTranslator {
 
   #beginFile(event: Buffer): void {
     this.#next = nextPositionOf(event); // 0 where the dump begins further on.
+    this.#tables.serverVersion = serverVersionOf(event);
     this.#options.emit({ kind: "file", file: this.#file, fileCreated: timestampOf(event) });
   }
 
@@ -304,6 +305,12 @@ export class EventTranslator {
     if (isIgnorable(event)) return;
     throw new EventFault(`its type ${type} is not known, and it may hold changes`);
   }
+}
+
+/** Two bytes of format version, then fifty with the server's, filled up with zeros. */
+function serverVersionOf(event: Buffer): string {
+  const text = event.toString("latin1", HEADER_SIZE + 2, HEADER_SIZE + 52);
+  return text.slice(0, (text + "\0").indexOf("\0"));
 }
 
 const HEARTBEAT_POSITION = 2;

@@ -64,12 +64,20 @@ function literalText(code: number): string {
   return text;
 }
 
-/** MySQL writes a double so that it stays one: `1.0`, and `1e20` without a plus sign. */
+/**
+ * A double as MySQL prints it in JSON: with the fewest digits that read back the same, and so that it
+ * stays a double (`1.0`); with an exponent (`1e15`, without a plus sign) from 10^15 and below 10^-15.
+ */
 export function jsonDoubleText(value: number): string {
-  if (Object.is(value, -0)) return "-0.0";
-  const text = String(value);
-  if (/[.e]/.test(text)) return text.replace("e+", "e");
-  return `${text}.0`;
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [mantissa = "", exponent = ""] = Math.abs(value).toExponential().split("e");
+  const sign = value < 0 ? "-" : "";
+  const power = Number(exponent);
+  if (power >= 15 || power < -15) return `${sign}${mantissa}e${power}`;
+  const digits = mantissa.replace(".", "");
+  if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${digits}`;
+  const whole = digits.slice(0, power + 1).padEnd(power + 1, "0");
+  return `${sign}${whole}.${digits.slice(power + 1) || "0"}`;
 }
 
 /** Bytes with their length in front: seven bits a byte, lowest first. */

@@ -7,7 +7,7 @@
 import type { Collations } from "./charsets.ts";
 import type { TableFilter } from "./reader.ts";
 import { tableIdOf } from "./rows-event.ts";
-import { parseTableMap, tableNameOf, type MappedTable } from "./table-map.ts";
+import { parseTableMap, tableNameOf, type MapContext, type MappedTable } from "./table-map.ts";
 
 interface Known {
   readonly body: Buffer;
@@ -22,7 +22,7 @@ const TABLE_ID_SIZE = 6;
 
 export class TableCache {
   readonly #wants: TableFilter;
-  #collations: Collations = new Map();
+  #context: MapContext = { collations: new Map(), serverVersion: "" };
   /** By name, over the whole stream. */
   readonly #known = new Map<string, Known>();
   /** By number, within one transaction: numbers are given anew when a table is opened again. */
@@ -33,7 +33,14 @@ export class TableCache {
   }
 
   set collations(collations: Collations) {
-    this.#collations = collations;
+    this.#context = { ...this.#context, collations };
+  }
+
+  /** A file may have been written before an upgrade of the server. */
+  set serverVersion(serverVersion: string) {
+    if (serverVersion === this.#context.serverVersion) return;
+    this.#context = { ...this.#context, serverVersion };
+    this.#known.clear();
   }
 
   map(body: Buffer): void {
@@ -51,7 +58,7 @@ export class TableCache {
     const { database, name } = tableNameOf(body);
     return {
       body: Buffer.from(body.subarray(TABLE_ID_SIZE)),
-      mapped: this.#wants(database, name) ? parseTableMap(body, this.#collations) : undefined,
+      mapped: this.#wants(database, name) ? parseTableMap(body, this.#context) : undefined,
     };
   }
 

@@ -33,7 +33,14 @@ export function tableNameOf(body: Buffer): TableName {
   return { database, name: cursor.shortString() };
 }
 
-export function parseTableMap(body: Buffer, collations: Collations): MappedTable {
+/** What a table map leaves for others to tell. */
+export interface MapContext {
+  readonly collations: Collations;
+  /** Version of the server that wrote the file. */
+  readonly serverVersion: string;
+}
+
+export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
   const { database, name } = tableNameOf(body);
   const where = `table ${database}.${name}`;
   const cursor = new ByteCursor(body, NAMES);
@@ -45,6 +52,7 @@ export function parseTableMap(body: Buffer, collations: Collations): MappedTable
   const storage = readStorage(types, new ByteCursor(cursor.packedBytes()), where);
   const nullable = cursor.take(Math.ceil(types.length / 8));
   const metadata = readMetadata(storage, cursor);
+  const unsigned = readSigns(metadata.signs, storage, context.serverVersion);
   if (metadata.names.length !== types.length) throw notFull(where);
   const columns: Column[] = [];
   const cells: CellReader[] = [];
@@ -53,8 +61,8 @@ export function parseTableMap(body: Buffer, collations: Collations): MappedTable
     const facts: ColumnFacts = {
       ...stored,
       where: `column ${database}.${name}.${columnName}`,
-      unsigned: metadata.unsigned[i] ?? false,
-      charset: charsetOf(metadata.collations[i], collations),
+      unsigned: unsigned[i] ?? false,
+      charset: charsetOf(metadata.collations[i], context.collations),
       values: metadata.values[i] ?? [],
     };
     const format = columnFormat(facts);
@@ -153,7 +161,7 @@ function readString(first: number, second: number): Stored {
 interface Metadata {
   names: string[];
   primaryKey: number[];
-  readonly unsigned: boolean[];
+  signs: Buffer;
   readonly collations: number[];
   readonly values: Buffer[][];
 }
@@ -172,6 +180,8 @@ const Field = {
   enumSetCharset: 11,
 } as const;
 
+const NO_SIGNS = Buffer.alloc(0);
+
 const NUMERIC: ReadonlySet<number> = new Set([
   MysqlType.tiny,
   MysqlType.short,
@@ -181,17 +191,24 @@ const NUMERIC: ReadonlySet<number> = new Set([
   MysqlType.decimal,
   MysqlType.float,
   MysqlType.double,
-  MysqlType.year,
 ]);
+const NUMERIC_OR_YEAR: ReadonlySet<number> = new Set([...NUMERIC, MysqlType.year]);
 const CHARACTER: ReadonlySet<number> = new Set([
   MysqlType.string,
   MysqlType.varchar,
   MysqlType.blob,
+  MysqlType.vector,
 ]);
 const ENUM_OR_SET: ReadonlySet<number> = new Set([MysqlType.enum, MysqlType.set]);
 
 function readMetadata(storage: readonly Stored[], cursor: ByteCursor): Metadata {
-  const found: Metadata = { names: [], primaryKey: [], unsigned: [], collations: [], values: [] };
+  const found: Metadata = {
+    names: [],
+    primaryKey: [],
+    signs: NO_SIGNS,
+    collations: [],
+    values: [],
+  };
   const columnsOf = (types: ReadonlySet<number>): number[] =>
     storage.flatMap(({ type }, i) => (types.has(type) ? [i] : []));
   while (!cursor.atEnd) {
@@ -209,9 +226,7 @@ function readField(
 ): void {
   switch (field) {
     case Field.signedness:
-      for (const [i, column] of columnsOf(NUMERIC).entries()) {
-        found.unsigned[column] = (cursor.bytes.readUInt8(i >> 3) & (0x80 >> (i & 7))) !== 0;
-      }
+      found.signs = cursor.bytes;
       return;
     case Field.defaultCharset:
       readDefaultCharset(cursor, columnsOf(CHARACTER), found.collations);
@@ -273,4 +288,48 @@ function readValues(cursor: ByteCursor, columns: readonly number[], values: Buff
     const count = cursor.packedUint();
     values[column] = Array.from({ length: count }, () => cursor.packedBytes());
   }
+}
+
+/**
+ * One bit for each number tells whether it is unsigned. Somewhere between 8.0.15 and 8.0.29 YEAR began to
+ * have one too, which moves all that follow. Between these versions, where both readings are possible and
+ * differ, nothing tells which one is right.
+ */
+function readSigns(
+  signs: Buffer,
+  storage: readonly Stored[],
+  serverVersion: string,
+): readonly boolean[] {
+  const read = (types: ReadonlySet<number>): boolean[] => {
+    const unsigned: boolean[] = [];
+    let bit = 0;
+    for (const [column, { type }] of storage.entries()) {
+      if (!types.has(type)) continue;
+      unsigned[column] = ((signs[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;
+      bit += 1;
+    }
+    return unsigned;
+  };
+  const hasYear = storage.some(({ type }) => type === MysqlType.year);
+  const yearHasSign = yearHasSignIn(serverVersion);
+  if (!hasYear || yearHasSign === false) return read(NUMERIC);
+  if (yearHasSign === true) return read(NUMERIC_OR_YEAR);
+  const readings = [read(NUMERIC), read(NUMERIC_OR_YEAR)];
+  const [without = [], including = []] = readings;
+  const agree = storage.every(
+    ({ type }, i) => type === MysqlType.year || (without[i] ?? false) === (including[i] ?? false),
+  );
+  if (agree) return without;
+  throw new EventFault(
+    `MySQL ${serverVersion} does not tell which columns beside a YEAR are unsigned; ` +
+      "upgrade it to 8.0.29 or newer, or make the YEAR a SMALLINT",
+  );
+}
+
+function yearHasSignIn(serverVersion: string): boolean | undefined {
+  if (/mariadb/i.test(serverVersion)) return true;
+  const [major = 0, minor = 0, patch = 0] = serverVersion.split(/[.-]/).map(Number);
+  if (major !== 8 || minor !== 0) return major >= 8;
+  if (patch <= 15) return false;
+  return patch >= 29 ? true : undefined;
 }

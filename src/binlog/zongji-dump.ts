@@ -54,7 +54,6 @@ interface RawConnection extends EventEmitter {
   pause(): void;
   resume(): void;
   destroy(): void;
-  end(): void;
 }
 
 interface RawPacket {
@@ -104,6 +103,7 @@ export class ZongjiDump {
   #bytesRead = 0;
   #silenceMs: number;
   #isSuspect = false;
+  #hasStarted = false;
   #cancelWatch: () => void = () => undefined;
 
   constructor(options: DumpOptions, handlers: DumpHandlers) {
@@ -168,8 +168,8 @@ export class ZongjiDump {
     // The assembler keeps the set; zongji would add to one of its own for each transaction.
     zongji._executedGtids = null;
     zongji._seedGtidsFromStream = false;
-    // It would idle until wait_timeout, and its loss would look like one of the dump.
-    closeQuietly(zongji.ctrlConnection);
+    // Kept to end the dump's thread on the server; it idles, and may be lost without harm.
+    if (zongji.ctrlConnection) silence(zongji.ctrlConnection);
   }
 
   #requireShape(zongji: RawZongji): void {
@@ -185,7 +185,12 @@ export class ZongjiDump {
   #receive(packet: RawPacket, execute: () => void): void {
     if (this.#ended) return;
     this.#heard();
-    this.#silenceMs = SILENT_HEARTBEATS * this.#options.heartbeatMs;
+    if (!this.#hasStarted) {
+      this.#hasStarted = true;
+      this.#silenceMs = SILENT_HEARTBEATS * this.#options.heartbeatMs;
+      this.#cancelWatch();
+      this.#watch();
+    }
     try {
       if (packet.isError()) throw mysqlError(packet.asError("utf8"), "the binlog");
       if (packet.isEOF()) {
@@ -350,10 +355,4 @@ function collationMap(rows: unknown): Collations {
 function silence(connection: RawConnection): void {
   connection.removeAllListeners("error");
   connection.on("error", () => undefined);
-}
-
-function closeQuietly(connection: RawConnection | null): void {
-  if (!connection) return;
-  silence(connection);
-  connection.end();
 }
