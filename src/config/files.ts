@@ -1,6 +1,7 @@
 /** Passwords and certificates in files of their own. Faults name the field and never the path or contents. */
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext } from "node:tls";
+import { systemCode } from "../core/files.ts";
 import type { TlsConfig, TlsMode } from "./config.ts";
 import type { Faults, Path } from "./faults.ts";
 import { printPath } from "./faults.ts";
@@ -14,9 +15,9 @@ export interface Collector {
 const FILE_BYTES_MAX = 1024 ** 2;
 const READABLE_BY_OTHERS = 0o044;
 
-/** The code of a failed system call, such as ENOENT; its message would hold the path. */
-export function systemCode(thrown: unknown): string {
-  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "unknown reason";
+/** Such as ENOENT; the message of the error would hold the path. */
+export function systemReason(thrown: unknown): string {
+  return systemCode(thrown) ?? "unknown reason";
 }
 
 function readText(path: string, where: Path, { faults }: Collector): string | undefined {
@@ -29,7 +30,7 @@ function readText(path: string, where: Path, { faults }: Collector): string | un
     }
     return readFileSync(path, "utf8");
   } catch (error) {
-    faults.add(where, `the file cannot be read (${systemCode(error)})`);
+    faults.add(where, `the file cannot be read (${systemReason(error)})`);
     return undefined;
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { TidemarkError } from "../core/errors.ts";
 import type { Environment } from "./environment.ts";
 import { Faults } from "./faults.ts";
-import { systemCode } from "./files.ts";
+import { systemReason } from "./files.ts";
 import { normalise } from "./normalise.ts";
 import type { LoadedConfig } from "./normalise.ts";
 import { applyOverrides } from "./overrides.ts";
@@ -68,7 +68,7 @@ function readFile(name: string, asked: string | undefined): string {
         : "";
     throw new TidemarkError(
       "CONFIG_INVALID",
-      `The configuration file ${name} cannot be read (${systemCode(error)}).${hint}`,
+      `The configuration file ${name} cannot be read (${systemReason(error)}).${hint}`,
     );
   }
 }

@@ -223,9 +223,11 @@ describe("run", () => {
     return (server.address() as AddressInfo).port;
   }
 
-  async function start(): Promise<{ child: ChildProcess; stderr: () => string }> {
+  async function start(
+    nodeArgs: readonly string[] = [],
+  ): Promise<{ child: ChildProcess; stderr: () => string }> {
     const url = `mysql://cdc@127.0.0.1:${await silentServer()}/shop`;
-    const child = spawn(process.execPath, [bundle, "run", url, "stdout:"], {
+    const child = spawn(process.execPath, [...nodeArgs, bundle, "run", url, "stdout:"], {
       cwd: folder,
       env: { TIDEMARK_MYSQL_PASSWORD: SECRET },
     });
@@ -246,6 +248,34 @@ describe("run", () => {
       expect(stderr()).not.toContain(SECRET);
     },
   );
+
+  test.each([
+    ["a rejection that nobody handles", "void Promise.reject(new Error('boom'))"],
+    ["an exception that nobody catches", "throw new Error('boom')"],
+    ["a value that is no error", "throw 'boom'"],
+  ])("%s ends it with 70 and asks for a report", async (_, statement) => {
+    const script = `setTimeout(() => { ${statement} }, 1000)`;
+    const { child, stderr } = await start(["--import", `data:text/javascript,${script}`]);
+    const [code] = (await once(child, "exit")) as [number];
+    expect(code).toBe(70);
+    const last = JSON.parse(stderr().trimEnd().split("\n").at(-1) ?? "") as Record<string, unknown>;
+    expect(last).toMatchObject({ level: "error", code: "BUG" });
+    expect(last["message"]).toMatch(/^boom\. This is a bug in Tidemark/);
+    expect(stderr()).not.toMatch(/\n +at /);
+  });
+
+  test("a reader of the output that is gone does no harm", async () => {
+    const child = spawn(process.execPath, [bundle, "config", "mysql://c@h/s", "stdout:"], {
+      cwd: folder,
+      env: {},
+    });
+    children.push(child);
+    child.stdout.destroy();
+    let text = "";
+    child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    const [code] = (await once(child, "exit")) as [number];
+    expect([code, text]).toEqual([0, ""]);
+  });
 
   test("gives up after --connect-timeout, with 69 and one sentence", async () => {
     const url = `mysql://cdc@127.0.0.1:${await silentServer()}/shop`;
