@@ -109,11 +109,14 @@ export class CatchUp {
     const target = servers.kafka
       ? new KafkaTarget(servers.kafka.brokers, name, this.#options.partitions)
       : new FileTarget(folder, name);
-    const { profile } = this.#options;
+    const { profile, nodeArgs } = this.#options;
     const tidemark = new Tidemark({
       bundle: servers.bundle,
       folder,
-      nodeArgs: profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`],
+      nodeArgs: [
+        ...nodeArgs,
+        ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`]),
+      ],
       config: {
         source: { host, port, ...cdcUser, start: "latest" },
         pipelines: [{ name, tables: ["bench.orders"], ...target.settings }],

@@ -13,6 +13,7 @@ scenarios: Tidemark was stopped, the orders workload was loaded, and Tidemark ca
   --rounds N         measure N times and print the median (default 1)
   --partitions N     of the topic (default 1)
   --profile FOLDER   let Node write a CPU profile of Tidemark there (slows it down)
+  --node-arg ARG     for Tidemark's Node, such as --node-arg=--max-semi-space-size=32; repeatable
   --json             the result as one line of JSON on stdout, progress on stderr
 `;
 
@@ -24,6 +25,7 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly partitions: number;
   readonly profile: string | undefined;
+  readonly nodeArgs: readonly string[];
   readonly json: boolean;
 }
 
@@ -41,6 +43,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     rounds: whole("--rounds", values.rounds, [1, 20]),
     partitions: whole("--partitions", values.partitions, [1, 100]),
     profile: values.profile,
+    nodeArgs: values.nodeArgs,
     json: values.json,
   };
 }
@@ -51,6 +54,7 @@ interface Parsed {
     readonly rounds: string;
     readonly partitions: string;
     readonly profile: string | undefined;
+    readonly nodeArgs: readonly string[];
     readonly json: boolean;
     readonly help: boolean;
   };
@@ -67,11 +71,13 @@ function parse(args: readonly string[]): Parsed {
         rounds: { type: "string", default: "1" },
         partitions: { type: "string", default: "1" },
         profile: { type: "string" },
+        "node-arg": { type: "string", multiple: true, default: [] },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
-    return { values: { profile: undefined, ...values }, positionals };
+    const nodeArgs = values["node-arg"];
+    return { values: { profile: undefined, ...values, nodeArgs }, positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Failure(`${reason.split(". ")[0] ?? reason}; see npm run bench -- --help.`);

@@ -67,6 +67,7 @@ export class Demo {
   readonly #arrivals: Arrivals;
   readonly #tidemark: Tidemark;
   #record: CommitRecord | undefined;
+  #isStopped = false;
   #openedAt = 0;
   #arrivedAt = 0;
   #kills = 0;
@@ -108,6 +109,7 @@ export class Demo {
     await this.#waitForArrival();
     this.#view.say("everything has arrived; Tidemark is asked to stop");
     await this.#tidemark.stop();
+    this.#isStopped = true;
     await this.#look();
     this.#view.close();
     const result = await this.#compare(connection);
@@ -155,12 +157,11 @@ export class Demo {
     if (inFlight > 0) this.#killsInFlight += 1;
     this.#inFlight = Math.max(this.#inFlight, inFlight);
     const delivered = this.#arrivals.changes;
-    this.#view.say(
-      inFlight > 0
-        ? `Tidemark was killed (kill -9) with ${inFlight} row changes in flight: ` +
-            "in MySQL, and not covered by the last commit record"
-        : "Tidemark was killed (kill -9), but nothing was in flight: once more",
-    );
+    const view = this.#view;
+    if (inFlight > 0) {
+      view.say(`kill -9 hit Tidemark with ${inFlight} row changes in flight:`);
+      view.say("  in MySQL, and not covered by the last commit record");
+    } else view.say("kill -9 hit Tidemark, but nothing was in flight: once more");
     const startedAt = performance.now();
     await this.#tidemark.start();
     await this.#until(() => this.#arrivals.changes > delivered, START_PATIENCE_MS, "what follows");
@@ -232,7 +233,7 @@ export class Demo {
       seconds: this.#options.seconds,
       pid: this.#tidemark.pid,
       starts: this.#tidemark.starts,
-      kills: this.#kills,
+      isStopped: this.#isStopped,
     };
   }
 

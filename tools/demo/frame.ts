@@ -10,10 +10,11 @@ export interface Figures {
   /** Since the shop opened. */
   readonly elapsedS: number;
   readonly seconds: number;
-  /** Undefined while Tidemark is dead. */
+  /** Undefined while Tidemark is not running. */
   readonly pid: number | undefined;
+  /** It was asked to stop, and did. */
+  readonly isStopped: boolean;
   readonly starts: number;
-  readonly kills: number;
 }
 
 export interface FrameOptions {
@@ -30,17 +31,17 @@ const names = { kafka: "Kafka", file: "file" } as const;
 const count = (value: number): string => Math.max(0, value).toLocaleString("en-US");
 
 export function plainLine(figures: Figures): string {
-  const { target, written, delivered, released, pid } = figures;
-  const life = pid === undefined ? "; Tidemark is dead" : "";
+  const { target, written, delivered, released, pid, isStopped } = figures;
+  const isDead = pid === undefined && !isStopped;
   return (
     `${count(written)} row changes written in MySQL, ${count(delivered)} in ${names[target]}, ` +
-    `${count(released)} released (${count(figures.rowsPerSecond)}/s)${life}`
+    `${count(released)} released (${count(figures.rowsPerSecond)}/s)${isDead ? "; Tidemark is dead" : ""}`
   );
 }
 
 /** No line is longer than the width, so that none wraps and the next picture covers this one. */
 export function frame(figures: Figures, options: FrameOptions): string[] {
-  const { target, written, delivered, released, pid } = figures;
+  const { target, written, delivered, released } = figures;
   const paint = options.hasColors ? colored : (_color: Color, text: string): string => text;
   const lines: [Color, string][] = [
     ["bold", `  ${wave(options.tick)} Tidemark: every row change, in order, none skipped`],
@@ -52,18 +53,14 @@ export function frame(figures: Figures, options: FrameOptions): string[] {
     ["green", stage("tidemark", released, "released: below this everything has arrived")],
     ["none", ""],
     ["yellow", `  not released, over time  ${sparkline(options.history, options.width - 28)}`],
-    pid === undefined
-      ? ["red", `  ✗ Tidemark is dead (kill -9)            ${clock(figures)}`]
-      : ["green", `  ● Tidemark runs: pid ${pid}, start ${figures.starts}    ${clock(figures)}`],
+    life(figures),
     ["none", ""],
   ];
   const events = [...options.events.map(event => `  ${event}`)];
   while (events.length < options.eventsShown) events.push("");
   return [
     ...lines.map(([color, text]) => paint(color, cut(text, options.width))),
-    ...events.map(event =>
-      paint(/killed|dead/.test(event) ? "red" : "dim", cut(event, options.width)),
-    ),
+    ...events.map(event => paint(/kill -9/.test(event) ? "red" : "dim", cut(event, options.width))),
   ];
 }
 
@@ -71,10 +68,14 @@ function stage(name: string, value: number, what: string): string {
   return `  ${name.padEnd(9)} ${count(value).padStart(9)}  ${what}`;
 }
 
-/** What waits between two stages. A column is 100 row changes, and the last column stands for more. */
+/** What waits between two stages: a block for every 100 row changes. */
 function gap(waiting: number, width: number, what: string): string {
-  const bar = Math.min(Math.ceil(Math.max(0, waiting) / 100), Math.max(0, width - 62));
-  return `     │ ${count(waiting).padStart(14)}  ${what} ${"▒".repeat(bar)}`;
+  const text = `       ┊ ${count(waiting).padStart(11)}  ${what} `;
+  const blocks = Math.min(
+    Math.ceil(Math.max(0, waiting) / 100),
+    Math.max(0, width - text.length - 2),
+  );
+  return text + "▒".repeat(blocks);
 }
 
 const LEVELS = "▁▂▃▄▅▆▇█";
@@ -89,6 +90,14 @@ export function sparkline(values: readonly number[], width: number): string {
 function wave(tick: number): string {
   const swell = "≈~˜~";
   return Array.from({ length: 4 }, (_, i) => swell[(i + Math.floor(tick / 2)) % 4] ?? "~").join("");
+}
+
+function life(figures: Figures): [Color, string] {
+  const { pid, starts, isStopped } = figures;
+  if (isStopped) return ["green", "  ○ Tidemark was asked to stop, and did"];
+  const alive =
+    pid === undefined ? "✗ Tidemark is dead" : `● Tidemark runs: pid ${pid}, start ${starts}`;
+  return [pid === undefined ? "red" : "green", `  ${alive.padEnd(40)} ${clock(figures)}`];
 }
 
 function clock({ elapsedS, seconds }: Figures): string {
