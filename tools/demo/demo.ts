@@ -127,13 +127,14 @@ export class Demo {
     });
     this.#openedAt = performance.now();
     let isOpen = true;
-    const business = shop.run().finally(() => {
+    const business = async (): Promise<void> => {
+      await shop.run();
       isOpen = false;
       this.#view.say("the shop is closed");
-    });
+    };
     const watching = this.#until(() => !isOpen, (seconds + 60) * 1000, "the end of the shop");
     const killing = this.#killInFlight(shop, () => isOpen);
-    await Promise.all([business, watching, killing]);
+    await Promise.all([business(), watching, killing]);
   }
 
   async #killInFlight(shop: Shop, isOpen: () => boolean): Promise<void> {
