@@ -20,7 +20,7 @@ import type { Options } from "./options.ts";
 import { Oracle, type CommitRecord, type Verdict } from "./oracle.ts";
 import { builtBundle, Product } from "./product.ts";
 import { Random } from "./random.ts";
-import { progress } from "./progress.ts";
+import { progress, progressError } from "./progress.ts";
 import { cdcUser, withConnection } from "./servers.ts";
 import { tables as allTables, type Table } from "./tables.ts";
 import { sleep, until } from "./wait.ts";
@@ -79,6 +79,7 @@ const RSS_MAX_MB = 400;
 const NO_PROGRESS_MAX_MS = 60_000;
 const NO_PROGRESS_MUTANT_MS = 10_000;
 const READING_TIMEOUT_MS = 60_000;
+const READING_STABLE_MS = 1_000;
 
 export class Campaign {
   readonly setup: CampaignSetup;
@@ -218,16 +219,23 @@ export class Campaign {
     };
   }
 
-  /** Starts the program, and resolves when its dump thread stands at MySQL: reading has begun. */
+  /**
+   * Starts the program, and resolves when its dump thread stands at MySQL: reading has begun. A thread that
+   * is gone again at once only looked at the beginning of a file.
+   */
   async startReading(): Promise<void> {
     const before = new Set(await this.dumpThreads());
+    const seenMs = new Map<number, number>();
     this.product.start();
     await until(
       async () => {
         this.assertRunning();
-        return (await this.dumpThreads()).some(id => !before.has(id));
+        const threads = (await this.dumpThreads()).filter(id => !before.has(id));
+        const nowMs = performance.now();
+        for (const id of threads) if (!seenMs.has(id)) seenMs.set(id, nowMs);
+        return threads.some(id => nowMs - (seenMs.get(id) ?? nowMs) > READING_STABLE_MS);
       },
-      { what: "Tidemark reads the binlog", timeoutMs: READING_TIMEOUT_MS },
+      { what: "Tidemark reads the binlog", timeoutMs: READING_TIMEOUT_MS, intervalMs: 100 },
     );
   }
 
@@ -377,16 +385,9 @@ export class Campaign {
     }
     const broken = Object.entries(conditions).flatMap(([name, holds]) => (holds ? [] : [name]));
     const figures: Record<string, Figure> = {
-      seed: this.setup.options.seed,
-      kills: this.kills,
-      kills_in_flight: this.killsInFlight,
+      ...{ seed: 0, kills: 0, kills_in_flight: 0 },
       ...judged,
-      recovery_ms_max: this.recoveryMsMax,
-      peak_rss_mb: this.product.peakRssMb,
-      transactions: this.journal.transactions.length,
-      largest_transaction: this.writer.largest,
-      rolled_back: this.writer.rolledBack,
-      seconds: Math.round((performance.now() - this.#startedAtMs) / 1000),
+      ...this.#measured(),
       ...options.extra,
     };
     if (broken.length > 0) figures["broken"] = broken.join(", ");
@@ -394,6 +395,27 @@ export class Campaign {
       broken.length === 0 && oracleFaults(judged) === 0 && this.product.peakRssMb < RSS_MAX_MB;
     const isVoid = this.killsInFlight < this.kills * 0.8 || verdict.written < changesMin;
     return { ok, void: isVoid, figures };
+  }
+
+  /** The outcome of a run that did not come to its end: what stood in the way is no excuse. */
+  brokenDown(error: unknown): Outcome {
+    const text = error instanceof Error ? error.message : String(error);
+    const figures = { ...this.#measured(), ...this.oracle.soFar(), error: text };
+    return { ok: false, void: false, figures };
+  }
+
+  #measured(): Record<string, Figure> {
+    return {
+      seed: this.setup.options.seed,
+      kills: this.kills,
+      kills_in_flight: this.killsInFlight,
+      recovery_ms_max: this.recoveryMsMax,
+      peak_rss_mb: this.product.peakRssMb,
+      transactions: this.journal.transactions.length,
+      largest_transaction: this.writer.largest,
+      rolled_back: this.writer.rolledBack,
+      seconds: Math.round((performance.now() - this.#startedAtMs) / 1000),
+    };
   }
 
   /** By table of the journal: slot → version, as SELECT says. */
@@ -468,6 +490,9 @@ export async function withCampaign(
     const outcome = await body(campaign);
     keep = !outcome.ok;
     return outcome;
+  } catch (error) {
+    progressError(setup.name, error);
+    return campaign.brokenDown(error);
   } finally {
     await campaign.close({ keep });
   }

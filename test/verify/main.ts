@@ -12,7 +12,7 @@ import type { Figure, Outcome } from "./campaign.ts";
 import { checks, type CheckName } from "./checks/core.ts";
 import { catchMutant, isMutant, mutantNames } from "./checks/mutants.ts";
 import type { Options } from "./options.ts";
-import { progress } from "./progress.ts";
+import { progress, progressError } from "./progress.ts";
 import { Servers } from "./servers.ts";
 
 const EXIT = { ok: 0, failed: 1, void: 3, usage: 64 } as const;
@@ -91,11 +91,8 @@ async function outcomeOf(name: string, run: () => Promise<Outcome>): Promise<Out
   try {
     return await run();
   } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    progress(`${name}: ${text}`);
-    if (error instanceof Error && error.cause instanceof Error) {
-      progress(`  because of ${error.cause.stack ?? error.cause.message}`);
-    }
+    progressError(name, error);
+    const text = error instanceof Error ? error.message : String(error);
     const figures: Record<string, Figure> = { error: text.split("\n")[0] ?? "" };
     return { ok: false, void: false, figures };
   }

@@ -356,6 +356,18 @@ export class Oracle {
     };
   }
 
+  /** What can be said of a run that breaks down: nothing about what is lost. */
+  soFar(): Readonly<Record<string, number>> {
+    return {
+      written: this.#options.journal.written,
+      delivered: this.#delivered,
+      duplicated: this.#duplicated,
+      out_of_order: this.#outOfOrder,
+      phantom: this.#phantom,
+      commit_ahead: this.#commitAhead,
+    };
+  }
+
   /** The journal is the oracle's other witness: where it and SELECT differ, neither can be believed. */
   #assertJournal(tables: readonly ReadonlyMap<number, number>[]): void {
     const { journal } = this.#options;

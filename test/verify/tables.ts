@@ -104,7 +104,7 @@ const notes: Table = {
   name: "notes",
   keyed: true,
   numericKey: false,
-  definition: `slug VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, body TEXT NULL,
+  definition: `slug VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, body MEDIUMTEXT NULL,
     seen_at TIMESTAMP(6) NULL, raw VARBINARY(64) NULL, version BIGINT NOT NULL,
     payload VARCHAR(600) CHARACTER SET utf8mb4 NOT NULL, PRIMARY KEY (slug)`,
   columns: ["slug", "body", "seen_at", "raw", "version", "payload"],

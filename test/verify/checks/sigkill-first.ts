@@ -60,9 +60,9 @@ async function oneRound(
     } finally {
       await broker.start().catch(() => undefined);
     }
-    product.start();
-    await campaign.awaitDelivery(product.startedAtMs);
+    await campaign.startReading();
     writer.resume();
+    await campaign.awaitDelivery(product.startedAtMs);
     await written(campaign, journal.written + 50);
     return campaign.finish({ changesMin: 50 });
   });
