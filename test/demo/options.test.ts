@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Failure } from "../../tools/demo/failure.ts";
+import { briefly, Failure } from "../../tools/demo/failure.ts";
 import { parseOptions } from "../../tools/demo/options.ts";
 import { failures, holds, summary } from "../../tools/demo/summary.ts";
 
@@ -21,6 +21,14 @@ describe("the demo's options", () => {
     expect(() => parseOptions(args)).toThrow(Failure);
     expect(() => parseOptions(args)).toThrow(/^[^\n]{10,120}\.$/);
   });
+});
+
+test("a failed command is told in one line", () => {
+  const failure = new Error("mvn --batch-mode … ended with 1:\n[INFO] hm\n[ERROR] no network.\n");
+  expect(briefly(failure)).toBe("mvn: [ERROR] no network");
+  expect(briefly(new Error("This is a machine without Java."))).toBe(
+    "This is a machine without Java",
+  );
 });
 
 const perfect = {

@@ -13,3 +13,13 @@ export class Interrupted extends Error {
     this.exitCode = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal];
   }
 }
+
+/** A failed command tells all that it printed; a person gets its name and its last words. */
+export function briefly(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const lines = text.split("\n").filter(line => line.trim() !== "");
+  const [first = "", ...rest] = lines;
+  const last = rest.at(-1)?.trim();
+  const brief = last === undefined ? first.trim() : `${first.split(" ")[0] ?? ""}: ${last}`;
+  return brief.replace(/\.$/, "");
+}

@@ -4,7 +4,7 @@ import { ServicesError } from "../services/failure.ts";
 import { startKafka, startMysql, stopAll } from "../services/services.ts";
 import { Demo, type Result, type Stage } from "./demo.ts";
 import { FileDestination, KafkaDestination, type Destination } from "./destination.ts";
-import { Failure, Interrupted } from "./failure.ts";
+import { briefly, Failure, Interrupted } from "./failure.ts";
 import { parseOptions, usage, type DemoOptions } from "./options.ts";
 import { failures, holds, summary } from "./summary.ts";
 import { builtBundle } from "./tidemark.ts";
@@ -41,9 +41,9 @@ async function setUp(options: DemoOptions, view: View): Promise<Stage> {
   say(`starting ${options.mysql}${options.target === "kafka" ? " and Kafka" : ""}`);
   const folder = keptFolder("demo");
   const parts = await Promise.allSettled([
-    startMysql(options.mysql),
+    startMysql(options.mysql).catch(asFailure(`${options.mysql} cannot be started here`)),
     destinationFor(options, folder, say),
-    builtBundle(say),
+    builtBundle(say).catch(asFailure("Tidemark cannot be built")),
   ]);
   const [mysql, destination, bundle] = parts;
   for (const part of parts) if (part.status === "rejected") throw part.reason;
@@ -51,6 +51,12 @@ async function setUp(options: DemoOptions, view: View): Promise<Stage> {
   if (bundle.status !== "fulfilled") throw new Error();
   say(`${options.mysql} answers on port ${mysql.value.port}`);
   return { mysql: mysql.value, destination: destination.value, bundle: bundle.value, folder };
+}
+
+function asFailure(what: string): (error: unknown) => never {
+  return error => {
+    throw new Failure(`${what} (${briefly(error)}).`, { cause: error });
+  };
 }
 
 async function destinationFor(
@@ -64,8 +70,7 @@ async function destinationFor(
     return new KafkaDestination(brokers);
   } catch (error) {
     if (!(error instanceof ServicesError)) throw error;
-    const reason = error.message.split("\n")[0] ?? "";
-    say(`No Kafka can be had here (${reason}), so the changes go to a file instead.`);
+    say(`No Kafka can be had here (${briefly(error)}), so the changes go to a file instead.`);
     return new FileDestination(folder);
   }
 }

@@ -129,7 +129,7 @@ export class Tidemark {
     return Math.round(Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024);
   }
 
-  logTail(lines = 3): string {
+  logTail(lines = 1): string {
     const log = existsSync(this.#logFile) ? readFileSync(this.#logFile, "utf8").trim() : "";
     return log === "" ? "(nothing)" : log.split("\n").slice(-lines).join("\n");
   }
