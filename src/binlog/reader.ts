@@ -56,4 +56,14 @@ export interface BinlogReader {
    *   server no longer has the position, SOURCE_TAKEN_OVER, ACCESS_DENIED, EVENT_UNREADABLE.
    */
   events(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]>;
+
+  /** What moves on the present connection; undefined while there is none. */
+  traffic(): ReaderTraffic | undefined;
+}
+
+export interface ReaderTraffic {
+  /** Bytes that came over the connection so far. */
+  readonly bytesRead: number;
+  /** True while nobody asks for the next batch, so that the silence of the server means nothing. */
+  readonly paused: boolean;
 }

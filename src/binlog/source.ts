@@ -9,6 +9,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
 import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import type { BinlogReader, DumpStart } from "./reader.ts";
 
@@ -20,6 +21,8 @@ export interface BinlogSourceOptions {
   readonly serverUuid: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called for each connection that was lost or could not be made, before it is tried again. */
+  readonly onLoss?: () => void;
 }
 
 const RECONNECT_FIRST_MS = 200;
@@ -30,15 +33,25 @@ export class BinlogSource {
   readonly #backoff = new Backoff({ firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS });
   /** True from a loss until events arrive again: an outage is logged once at each end. */
   #lost = false;
-  reconnects = 0;
+  /** Events have come over the present connection. */
+  #isConnected = false;
+  #reason: string | undefined;
+  #turns = 0;
 
   constructor(options: BinlogSourceOptions) {
     this.#options = options;
   }
 
+  get gauges(): SourceGauges {
+    const { bytesRead = 0, paused = false } = this.#options.reader.traffic() ?? {};
+    const connected = this.#isConnected;
+    return { connected, reason: this.#reason, bytesRead, paused, turns: this.#turns };
+  }
+
   /** Ends when the signal aborts; throws what waiting cannot mend. */
   async *entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
     for (;;) {
+      this.#turns += 1;
       try {
         yield* this.#connection(this.#options.assembler.restart(), signal);
         if (signal.aborted) return;
@@ -75,16 +88,22 @@ export class BinlogSource {
   }
 
   #found(): void {
+    this.#turns += 1;
+    this.#isConnected = true;
     this.#backoff.reset();
     if (!this.#lost) return;
     this.#lost = false;
+    this.#reason = undefined;
     this.#options.logger.info({}, "reading from MySQL again");
   }
 
   async #wait(error: TidemarkError, signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, onLoss } = this.#options;
+    this.#isConnected = false;
     if (error.reaction !== "retry") throw error;
-    this.reconnects += 1;
+    onLoss?.();
+    this.#turns += 1;
+    this.#reason = error.message;
     if (!this.#lost) {
       this.#lost = true;
       logger.warn({ code: error.code, reason: error.message }, "MySQL is waited for");

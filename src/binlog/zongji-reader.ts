@@ -14,7 +14,7 @@ import { systemClock } from "../core/clock.ts";
 import { securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
 import { EventTranslator } from "./event-translator.ts";
 import { isWithoutTls } from "./mysql-errors.ts";
-import type { BinlogEvent, BinlogReader, DumpStart, TableFilter } from "./reader.ts";
+import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
 import { ZongjiDump } from "./zongji-dump.ts";
 
 export interface ZongjiReaderOptions {
@@ -42,9 +42,14 @@ const EVENT_BYTES = 200;
 
 export class ZongjiReader implements BinlogReader {
   readonly #options: ZongjiReaderOptions;
+  #stream: PulledDump | undefined;
 
   constructor(options: ZongjiReaderOptions) {
     this.#options = options;
+  }
+
+  traffic(): ReaderTraffic | undefined {
+    return this.#stream?.traffic;
   }
 
   async *events(
@@ -55,6 +60,7 @@ export class ZongjiReader implements BinlogReader {
     const isAborted = (): boolean => signal.aborted; // It changes while we wait.
     for (const secure of securityAttempts(this.#options.connection)) {
       const stream = new PulledDump(this.#options, secure);
+      this.#stream = stream;
       const stop = (): void => stream.wake();
       signal.addEventListener("abort", stop, { once: true });
       try {
@@ -69,6 +75,7 @@ export class ZongjiReader implements BinlogReader {
         if (!mayTryPlain || !isWithoutTls((thrown as Error).cause)) throw thrown;
       } finally {
         signal.removeEventListener("abort", stop);
+        this.#stream = undefined;
         await stream.close();
       }
     }
@@ -83,6 +90,7 @@ class PulledDump {
   #waitingBytes = 0;
   #error: unknown;
   #hasEnded = false;
+  #isAsked = false;
   #wake: () => void = () => undefined;
 
   constructor(options: ZongjiReaderOptions, secure: boolean) {
@@ -138,13 +146,19 @@ class PulledDump {
   async next(): Promise<readonly BinlogEvent[]> {
     if (this.#waiting.length === 0) this.#dump.resume();
     if (this.#waiting.length === 0 && !this.#hasEnded) {
+      this.#isAsked = true;
       await new Promise<void>(resolve => (this.#wake = resolve));
+      this.#isAsked = false;
     }
     const batch = this.#waiting;
     if (batch.length === 0 && this.#hasEnded) throw this.#error;
     this.#waiting = [];
     this.#waitingBytes = 0;
     return batch;
+  }
+
+  get traffic(): ReaderTraffic {
+    return { bytesRead: this.#dump.bytesRead, paused: !this.#isAsked };
   }
 
   close(): Promise<void> {

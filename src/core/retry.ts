@@ -3,6 +3,7 @@ import { Backoff } from "./backoff.ts";
 import { sleep, type Clock } from "./clock.ts";
 import { toTidemarkError, type TidemarkError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+import type { TroublePlace, Troubles } from "./troubles.ts";
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -14,6 +15,12 @@ export interface RetryOptions {
   readonly classify?: (thrown: unknown, doing: string) => TidemarkError;
   /** Called after each attempt that failed and will be repeated. */
   readonly onFailure?: (thrown: unknown) => void;
+  /** Told of what is waited for, from the first failure to the end. */
+  readonly troubles?: Troubles | undefined;
+  /** Where the attempt leads, for `troubles`. */
+  readonly place?: TroublePlace;
+  /** Whether an error means that nobody answered, for `troubles`. */
+  readonly isUnreachable?: (thrown: unknown) => boolean;
 }
 
 const FIRST_MS = 50;
@@ -26,6 +33,14 @@ const MAX_MS = 2_000;
  *   that is then under way goes on unobserved.
  */
 export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  try {
+    return await repeat(attempt, options);
+  } finally {
+    options.troubles?.over(options);
+  }
+}
+
+async function repeat<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, logger, signal, doing, classify = toTidemarkError, onFailure } = options;
   const backoff = new Backoff({ firstMs: FIRST_MS, maxMs: MAX_MS });
   for (let attempts = 1; ; attempts += 1) {
@@ -41,9 +56,19 @@ export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptio
       if (attempts === 2) logger.warn({ code: error.code }, `${error.message} Trying again …`);
       else logger.debug({ attempts }, error.message);
       onFailure?.(thrown);
+      report(options, thrown, error);
     }
     await sleep(clock, backoff.delayMs(), signal);
   }
+}
+
+function report(options: RetryOptions, thrown: unknown, error: TidemarkError): void {
+  const { troubles, place, isUnreachable = () => true } = options;
+  troubles?.failed(options, {
+    message: error.message,
+    unreachable: isUnreachable(thrown),
+    place,
+  });
 }
 
 /** The attempt's result, or the signal's reason if that comes first. */

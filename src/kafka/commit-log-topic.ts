@@ -12,6 +12,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
+import type { Troubles } from "../core/troubles.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Logger } from "../core/logger.ts";
@@ -29,6 +30,7 @@ export interface CommitLogTopicOptions {
   readonly replicationFactor?: number;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly troubles?: Troubles | undefined;
 }
 
 const TOPIC = "tidemark.commit-log";
@@ -60,23 +62,23 @@ export class CommitLogTopic implements CommitLog {
   #appending = false;
 
   constructor(options: CommitLogTopicOptions) {
-    const { clock, logger } = options;
+    const { clock, logger, troubles } = options;
     this.#options = options;
     this.#topic = options.topic ?? TOPIC;
     this.#client = new KafkaClient({ ...options.client, logger });
     this.#followClient = new KafkaClient({ ...options.client, logger });
-    this.#topics = new Topics({ client: this.#client, clock, logger });
-    this.#producer = new Producer({ client: this.#client, clock, logger });
+    this.#topics = new Topics({ client: this.#client, clock, logger, troubles });
+    this.#producer = new Producer({ client: this.#client, clock, logger, troubles });
   }
 
   async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    const { clock, logger, replicationFactor = -1 } = this.#options;
+    const { clock, logger, troubles, replicationFactor = -1 } = this.#options;
     const create = { partitions: 1, replicationFactor, config: TOPIC_CONFIG };
     await this.#checkSettings(await this.#topics.ensure(this.#topic, create, either), either);
     const [range] = await this.#topics.ranges(this.#topic, 1, either);
     const { start, end } = range ?? { start: 0, end: 0 };
-    const place = { clock, logger, topic: this.#topic, partition: PARTITION };
+    const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
     const reader = new PartitionReader(
       { ...place, client: this.#client, fetchBytes: READ_BYTES },
       start,
@@ -164,7 +166,7 @@ export class CommitLogTopic implements CommitLog {
     return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(value)), headers };
   }
 
-  async follow(signal: AbortSignal): Promise<void> {
+  async follow(signal: AbortSignal, answered: () => void = () => undefined): Promise<void> {
     const reader = this.#follower;
     assert(reader !== undefined, "a commit log is followed after it is opened");
     const either = AbortSignal.any([signal, this.#stop.signal]);
@@ -172,7 +174,9 @@ export class CommitLogTopic implements CommitLog {
     try {
       for (;;) {
         const startedMs = this.#options.clock.nowMs();
-        for (const record of await reader.next(FOLLOW_MS, either)) {
+        const records = await reader.next(FOLLOW_MS, either);
+        answered();
+        for (const record of records) {
           if (record.key?.toString() !== this.#options.pipeline) continue;
           const instance = record.header("instance") ?? "";
           if (instance === this.#instance) others.seenOurs = true;

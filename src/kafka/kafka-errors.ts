@@ -115,6 +115,11 @@ export class KafkaUnreachableError extends Error {
   override readonly name = "KafkaUnreachableError";
 }
 
+/** Nobody answered; any answer, be it a refusal, is none of these. */
+export function isUnreachable(thrown: unknown): boolean {
+  return thrown instanceof Error && UNREACHABLE.has(thrown.name);
+}
+
 /** kafkajs's classes for connections that fail and answers that do not come. */
 const UNREACHABLE: ReadonlySet<string> = new Set([
   "KafkaUnreachableError",

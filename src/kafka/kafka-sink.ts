@@ -15,6 +15,7 @@ import type { Clock } from "../core/clock.ts";
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { assert } from "../core/errors.ts";
 import { Wake } from "../core/signal.ts";
+import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import { Gate } from "./gate.ts";
@@ -36,6 +37,7 @@ export interface KafkaSinkOptions {
   readonly createTopics: CreateTopicOptions;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly troubles?: Troubles | undefined;
   /** Producers, each with connections of its own: so many batches are under way at most. */
   readonly producersMax?: number;
   /** `room` waits while the messages not yet delivered take more. */
@@ -78,16 +80,17 @@ export class KafkaSink implements Sink {
   #backlogBytes = 0;
 
   constructor(options: KafkaSinkOptions) {
-    const { clock, logger, pipeline } = options;
+    const { clock, logger, troubles, pipeline } = options;
     this.#options = options;
     this.#client = new KafkaClient({ ...options.client, logger });
-    const topics = new Topics({ client: this.#client, clock, logger });
+    const topics = new Topics({ client: this.#client, clock, logger, troubles });
     const create = options.createTopics;
     this.#targets = new TargetTopics({
       client: this.#client,
       topics,
       clock,
       logger,
+      troubles,
       pipeline,
       create,
     });
@@ -123,6 +126,11 @@ export class KafkaSink implements Sink {
       () => this.#backlogBytes < backlogBytesMax || this.#state === "closed",
       signal,
     );
+  }
+
+  partitionOf({ destination, partitionKey }: Message): number | undefined {
+    const lanes = this.#routes.get(destination)?.lanes;
+    return lanes === undefined ? undefined : partitionOf(partitionKey, lanes.length);
   }
 
   async close(): Promise<void> {
@@ -170,12 +178,12 @@ export class KafkaSink implements Sink {
   }
 
   async #scan(lane: Lane, tail: { start: number; end: number }): Promise<void> {
-    const { clock, logger, pipeline } = this.#options;
+    const { clock, logger, troubles, pipeline } = this.#options;
     const { signal } = this.#stop;
     await lane.first(signal); // A tail that nobody asks for is not read.
     const gate = this.#tailFetches;
     const { topic, partition } = lane;
-    const place = { client: this.#client, clock, logger, topic, partition, gate };
+    const place = { client: this.#client, clock, logger, troubles, topic, partition, gate };
     await skipDelivered(
       lane,
       {
@@ -210,10 +218,11 @@ export class KafkaSink implements Sink {
   }
 
   #makeSender(): { sender: Sender; client: KafkaClient } {
-    const { clock, logger, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
+    const { clock, logger, troubles, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
     const client = new KafkaClient({ ...this.#options.client, logger });
+    const once = __MUTANT__ === "drop-on-error";
     const sender = new Sender({
-      producer: new Producer({ client, clock, logger, once: __MUTANT__ === "drop-on-error" }),
+      producer: new Producer({ client, clock, logger, troubles, once }),
       pipeline,
       limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
       signal: this.#stop.signal,

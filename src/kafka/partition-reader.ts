@@ -7,10 +7,16 @@ import type { Clock } from "../core/clock.ts";
 import type { KafkaClient } from "./client.ts";
 import type { Gate } from "./gate.ts";
 import { fetch, type Fetched } from "./fetch.ts";
-import { KafkaResponseError, OFFSET_OUT_OF_RANGE, toKafkaError } from "./kafka-errors.ts";
+import {
+  KafkaResponseError,
+  OFFSET_OUT_OF_RANGE,
+  isUnreachable,
+  toKafkaError,
+} from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { UnreadableBatchError, decodeBatches, type ReadRecord } from "./record-batch.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 
 export interface ReaderOptions {
   readonly client: KafkaClient;
@@ -21,6 +27,7 @@ export interface ReaderOptions {
   readonly fetchBytes?: number;
   /** Shared by readers of which only some may fetch at a time. */
   readonly gate?: Gate;
+  readonly troubles?: Troubles | undefined;
 }
 
 const FETCH_BYTES = 256 * 1024;
@@ -91,6 +98,7 @@ export class PartitionReader {
       topic,
       partition,
       gate,
+      troubles,
       fetchBytes = FETCH_BYTES,
     } = this.#options;
     const attempt = async (): Promise<Fetched> => {
@@ -113,6 +121,9 @@ export class PartitionReader {
         doing: `Reading topic ${topic}, partition ${partition},`,
         classify: toKafkaError,
         onFailure: () => client.forget(topic),
+        troubles,
+        place: { topic, partition },
+        isUnreachable,
       });
     return gate === undefined ? fetching() : gate.pass(fetching);
   }

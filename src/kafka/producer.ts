@@ -13,15 +13,17 @@ import type { Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import { apis, definition } from "./connection.ts";
-import { KafkaResponseError, toKafkaError } from "./kafka-errors.ts";
+import { KafkaResponseError, isUnreachable, toKafkaError } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 
 export interface ProducerOptions {
   readonly client: KafkaClient;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly troubles?: Troubles | undefined;
   /** True only in a build that is wrong on purpose: nothing is tried again. */
   readonly once?: boolean;
 }
@@ -93,7 +95,7 @@ export class Producer {
   }
 
   #deliver(target: SendTarget, batch: Buffer, signal: AbortSignal): Promise<number> {
-    const { client, clock, logger } = this.#options;
+    const { client, clock, logger, troubles } = this.#options;
     const { topic, partition } = target;
     if (this.#options.once === true) return this.#attempt(target, batch);
     return retrying(() => this.#attempt(target, batch), {
@@ -103,6 +105,9 @@ export class Producer {
       doing: `Sending to topic ${topic}, partition ${partition},`,
       classify: toKafkaError,
       onFailure: () => client.forget(topic),
+      troubles,
+      place: { topic, partition },
+      isUnreachable,
     });
   }
 
@@ -128,7 +133,7 @@ export class Producer {
   }
 
   async #initialise(signal: AbortSignal): Promise<ProducerId> {
-    const { client, clock, logger } = this.#options;
+    const { client, clock, logger, troubles } = this.#options;
     const attempt = async (): Promise<ProducerId> => {
       const connection = await client.any();
       const args = { transactionalId: null, transactionTimeout: 60_000 };
@@ -142,7 +147,9 @@ export class Producer {
       return { producerId: BigInt(answer.producerId), producerEpoch, sequences: new Map() };
     };
     const doing = "Asking Kafka for a producer id";
-    return retrying(attempt, { clock, logger, signal, doing, classify: toKafkaError });
+    const classify = toKafkaError;
+    const options = { clock, logger, signal, doing, classify, troubles, isUnreachable };
+    return retrying(attempt, options);
   }
 }
 

@@ -8,10 +8,12 @@ import {
   LEADER_NOT_AVAILABLE,
   TOPIC_ALREADY_EXISTS,
   UNKNOWN_TOPIC_OR_PARTITION,
+  isUnreachable,
   toKafkaError,
 } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 
 export interface CreateTopicOptions {
   readonly partitions: number;
@@ -24,6 +26,7 @@ export interface TopicsOptions {
   readonly client: KafkaClient;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly troubles?: Troubles | undefined;
 }
 
 export interface Range {
@@ -151,8 +154,10 @@ export class Topics {
   }
 
   #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-    const { clock, logger } = this.#options;
-    return retrying(attempt, { clock, logger, signal, doing, classify: toKafkaError });
+    const { clock, logger, troubles } = this.#options;
+    const classify = toKafkaError;
+    const options = { clock, logger, signal, doing, classify, troubles, isUnreachable };
+    return retrying(attempt, options);
   }
 }
 

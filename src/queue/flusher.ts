@@ -9,6 +9,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { Wake } from "../core/signal.ts";
+import type { Flow } from "../core/vitals.ts";
 import type { Message, Place, Sink } from "../sinks/sink.ts";
 import type { Encoder } from "./encoder.ts";
 import type { PendingChannel } from "./pending-channel.ts";
@@ -19,6 +20,8 @@ interface Delivery {
   readonly outstanding: Set<Message>;
   /** The furthest place in each partition that the entry reached. */
   readonly places: Map<string, Place>;
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 export interface FlusherOptions {
@@ -29,6 +32,9 @@ export interface FlusherOptions {
   readonly clock: Clock;
   /** Messages encoded before the sink is given them and the event loop may turn. */
   readonly chunkMessages: number;
+  /** Count entries, messages, and bytes of keys and values. */
+  readonly encoded?: Flow;
+  readonly delivered?: Flow;
 }
 
 const NO_PLACES: readonly Place[] = [];
@@ -37,7 +43,6 @@ export class Flusher {
   readonly #options: FlusherOptions;
   readonly #deliveries = new Map<number, Delivery>();
   readonly #changed = new Wake();
-  messagesDelivered = 0;
 
   constructor(options: FlusherOptions) {
     this.#options = options;
@@ -73,26 +78,56 @@ export class Flusher {
     signal.throwIfAborted();
   }
 
+  /** Of the messages that are not delivered, the first of the oldest entry. */
+  oldest(): Message | undefined {
+    for (const { outstanding } of this.#deliveries.values()) {
+      for (const message of outstanding) return message;
+    }
+    return undefined;
+  }
+
   #expect(seq: number, messages: readonly Message[]): void {
+    const bytes = sizeOf(messages);
+    add(this.#options.encoded, messages.length, bytes);
     if (messages.length === 0 || __MUTANT__ === "ack-before-send") {
+      add(this.#options.delivered, messages.length, bytes);
       this.#options.acknowledge(seq, NO_PLACES);
       return;
     }
-    this.#deliveries.set(seq, { outstanding: new Set(messages), places: new Map() });
+    const outstanding = new Set(messages);
+    this.#deliveries.set(seq, {
+      outstanding,
+      places: new Map(),
+      messages: messages.length,
+      bytes,
+    });
   }
 
   /** The sink's delivery callback. Messages that are not awaited, or no longer, change nothing. */
   delivered(message: Message, place?: Place): void {
     const delivery = this.#deliveries.get(message.seq);
     if (delivery?.outstanding.delete(message) !== true) return;
-    this.messagesDelivered += 1;
     if (place !== undefined) {
       // A lane delivers in order, so the last place of a partition is the furthest.
       delivery.places.set(`${place.destination}/${place.partition}`, place);
     }
     if (delivery.outstanding.size > 0) return;
     this.#deliveries.delete(message.seq);
+    add(this.#options.delivered, delivery.messages, delivery.bytes);
     this.#options.acknowledge(message.seq, [...delivery.places.values()]);
     this.#changed.notify();
   }
+}
+
+function sizeOf(messages: readonly Message[]): number {
+  let bytes = 0;
+  for (const { key, value } of messages) bytes += (key?.length ?? 0) + (value?.length ?? 0);
+  return bytes;
+}
+
+function add(flow: Flow | undefined, messages: number, bytes: number): void {
+  if (flow === undefined) return;
+  flow.entries += 1;
+  flow.items += messages;
+  flow.bytes += bytes;
 }

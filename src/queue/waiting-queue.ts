@@ -15,15 +15,22 @@ import { Yallist } from "yallist";
 import type { Entry, Mark } from "../core/entry.ts";
 import { assert } from "../core/errors.ts";
 import { Wake } from "../core/signal.ts";
+import type { Flow } from "../core/vitals.ts";
 
 interface Slot {
   readonly seq: number;
   readonly mark: Mark;
+  readonly rows: number;
+  readonly bytes: number;
+  /** When it was read, by the monotonic clock. */
+  readonly readMs: number;
 }
 
 export interface WaitingQueueLimits {
   readonly entriesMax: number;
   readonly bytesMax: number;
+  /** Counts what leaves the queue. */
+  readonly released?: Flow;
 }
 
 export class WaitingQueue {
@@ -33,10 +40,26 @@ export class WaitingQueue {
   readonly #payloads = new Map<number, number>();
   readonly #changed = new Wake();
   #bytes = 0;
+  #rows = 0;
   #nextSeq = 0;
+  #blocked = 0;
 
   constructor(limits: WaitingQueueLimits) {
     this.#limits = limits;
+  }
+
+  get limits(): WaitingQueueLimits {
+    return this.#limits;
+  }
+
+  /** Rows of entries in the queue, delivered ones included. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Somebody waits for room. */
+  get isFull(): boolean {
+    return this.#blocked > 0;
   }
 
   get entries(): number {
@@ -55,16 +78,24 @@ export class WaitingQueue {
   }
 
   /** Resolves when an entry of `bytes` may be pushed. */
-  room(bytes: number, signal: AbortSignal): Promise<void> {
-    return this.#changed.until(() => this.hasRoomFor(bytes), signal);
+  async room(bytes: number, signal: AbortSignal): Promise<void> {
+    if (this.hasRoomFor(bytes)) return;
+    this.#blocked += 1;
+    try {
+      await this.#changed.until(() => this.hasRoomFor(bytes), signal);
+    } finally {
+      this.#blocked -= 1;
+    }
   }
 
-  push(entry: Entry): void {
+  push(entry: Entry, rows = 0, readMs = 0): void {
     assert(entry.seq === this.#nextSeq, `entry ${entry.seq} follows entry ${this.#nextSeq - 1}`);
     this.#nextSeq += 1;
-    this.#slots.push({ seq: entry.seq, mark: entry.mark });
-    this.#payloads.set(entry.seq, entry.bytes);
-    this.#bytes += entry.bytes;
+    const { seq, mark, bytes } = entry;
+    this.#slots.push({ seq, mark, rows, bytes, readMs });
+    this.#payloads.set(seq, bytes);
+    this.#bytes += bytes;
+    this.#rows += rows;
   }
 
   /** The entry's messages are delivered: its place stays, its payload no longer counts. */
@@ -78,8 +109,20 @@ export class WaitingQueue {
     return this.#slots.head?.value;
   }
 
+  /** The newest entry in it. */
+  tail(): Slot | undefined {
+    return this.#slots.tail?.value;
+  }
+
   shift(): void {
     const slot = this.#slots.shift();
-    if (slot !== undefined) this.releasePayload(slot.seq);
+    if (slot === undefined) return;
+    this.releasePayload(slot.seq);
+    this.#rows -= slot.rows;
+    const { released } = this.#limits;
+    if (released === undefined) return;
+    released.entries += 1;
+    released.items += slot.rows;
+    released.bytes += slot.bytes;
   }
 }

@@ -23,6 +23,7 @@ import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 import { Backlog, lineParts } from "./lines.ts";
 import { countLines, isLineStart, LineEnds } from "./file-tail.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "./sink.ts";
@@ -36,6 +37,7 @@ export interface FileSinkOptions {
   readonly backlogBytesMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly troubles?: Troubles | undefined;
   /** How the file is opened; replaced by tests that need a failing disk. */
   readonly openFile?: (path: string, flags: number, mode: number) => Promise<FileHandle>;
 }
@@ -251,7 +253,7 @@ export class FileSink implements Sink {
   }
 
   #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, troubles } = this.#options;
     const classify = (thrown: unknown): TidemarkError => {
       const code = systemCode(thrown);
       if (code === undefined) return toTidemarkError(thrown);
@@ -259,7 +261,8 @@ export class FileSink implements Sink {
       const kind = isPassing(thrown) ? "SINK_UNAVAILABLE" : "SINK_SETTING";
       return new TidemarkError(kind, message, { cause: thrown });
     };
-    return retrying(attempt, { clock, logger, signal, doing, classify });
+    const isUnreachable = (): boolean => false;
+    return retrying(attempt, { clock, logger, signal, doing, classify, troubles, isUnreachable });
   }
 }
 

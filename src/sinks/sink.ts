@@ -79,6 +79,9 @@ export interface Sink {
   /** Resolves when the sink's backlog is below its bound. */
   room(signal: AbortSignal): Promise<void>;
 
+  /** The partition that a message goes to, where there are any and it is known: for saying what is waited for. */
+  partitionOf?(message: Message): number | undefined;
+
   /** Releases what was acquired, within a few seconds. No `delivered` comes after it was called. */
   close(): Promise<void>;
 }

@@ -17,6 +17,7 @@ import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 import type { CommitLog } from "./commit-log.ts";
 import { LockFile } from "./lock-file.ts";
 
@@ -25,6 +26,7 @@ export interface CommitLogFileOptions {
   readonly pipeline: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly troubles?: Troubles | undefined;
   /** How files are opened for writing; replaced by tests that need a failing disk. */
   readonly openFile?: (path: string, flags: string, mode: number) => Promise<FileHandle>;
 }
@@ -75,7 +77,7 @@ export class CommitLogFile implements CommitLog {
     );
   }
 
-  async follow(signal: AbortSignal): Promise<void> {
+  async follow(signal: AbortSignal, answered: () => void = () => undefined): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
       try {
@@ -86,6 +88,7 @@ export class CommitLogFile implements CommitLog {
       await this.#lock.check().catch((error: unknown) => {
         if (!isPassing(error)) throw this.#classify(error, "Looking at the lock");
       });
+      answered();
     }
   }
 
@@ -153,9 +156,10 @@ export class CommitLogFile implements CommitLog {
   }
 
   #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, troubles } = this.#options;
     const classify = (thrown: unknown): TidemarkError => this.#classify(thrown, doing);
-    return retrying(attempt, { clock, logger, signal, doing, classify });
+    const isUnreachable = (): boolean => false;
+    return retrying(attempt, { clock, logger, signal, doing, classify, troubles, isUnreachable });
   }
 
   #classify(thrown: unknown, doing: string): TidemarkError {

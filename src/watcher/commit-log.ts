@@ -20,8 +20,12 @@ export interface CommitLog {
    */
   append(checkpoint: Checkpoint, signal: AbortSignal): Promise<void>;
 
-  /** Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts. */
-  follow(signal: AbortSignal): Promise<void>;
+  /**
+   * Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts.
+   *
+   * @param answered is called about once a second, whenever the store has answered.
+   */
+  follow(signal: AbortSignal, answered?: () => void): Promise<void>;
 
   /**
    * The uuid under which the reader registers with MySQL, once the log is open. It is the same for every

@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Mark } from "../core/entry.ts";
 import { assert } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
+import type { ReleasedPosition } from "../core/vitals.ts";
 import type { Place } from "../sinks/sink.ts";
 
 export interface ProgressOptions {
@@ -76,6 +77,13 @@ export class Progress {
       this.#nextOffsets.set(destination, partitions);
     }
     return partitions;
+  }
+
+  /** The end of the last released transaction, if it is known as a place in a file. */
+  get released(): ReleasedPosition | undefined {
+    const { boundary } = this.#position ?? {};
+    if (boundary === undefined || boundary.file === "") return undefined;
+    return { ...boundary, eventTimeS: this.#eventTimeS };
   }
 
   /** The next record for the commit log; each has a sequence number above the one before. */

@@ -37,6 +37,8 @@ export interface WatcherOptions {
   readonly clock: Clock;
   readonly intervalMs: number;
   readonly stallMs: number;
+  /** Called after each record that is durable. */
+  readonly onWritten?: () => void;
 }
 
 export class Watcher {
@@ -50,7 +52,7 @@ export class Watcher {
   #urgent = false;
   #closed = false;
   #behindSinceMs: number | undefined;
-  entriesReleased = 0;
+  #lastReleaseMs: number | undefined;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -67,9 +69,20 @@ export class Watcher {
       queue.shift();
       released += 1;
     }
-    if (released > 0) this.#changed(clock.nowMs());
-    this.entriesReleased += released;
+    if (released > 0) {
+      this.#lastReleaseMs = clock.nowMs();
+      this.#changed(this.#lastReleaseMs);
+    }
     return released;
+  }
+
+  get lastReleaseMs(): number | undefined {
+    return this.#lastReleaseMs;
+  }
+
+  /** Since when something is released that the commit log does not hold. */
+  get uncommittedSinceMs(): number | undefined {
+    return this.#behindSinceMs;
   }
 
   #changed(nowMs: number): void {
@@ -128,6 +141,7 @@ export class Watcher {
       this.release(); // Places in the queue become free while a slow write is under way.
     }
     await append;
+    this.#options.onWritten?.();
     this.#writtenVersion = version;
     this.#behindSinceMs = this.#version > version ? clock.nowMs() : undefined;
     this.#written.notify();
