@@ -13,8 +13,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   watcher: ["core", "sinks/sink.ts"],
   queue: ["core", "formats", "sinks/sink.ts"],
   kafka: ["core", "sinks/sink.ts", "watcher/commit-log.ts"],
-  pipeline: ["core", "config", "formats", "binlog", "sinks", "watcher", "queue", "kafka"],
-  cli: ["core", "config", "pipeline"],
+  check: ["core", "config", "binlog", "kafka"],
+  decode: ["core", "config", "formats", "binlog"],
+  pipeline: ["core", "config", "formats", "binlog", "sinks", "watcher", "queue", "kafka", "check"],
+  cli: ["core", "config", "check", "decode", "pipeline"],
   "main.ts": ["cli"],
 };
 

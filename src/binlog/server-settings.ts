@@ -1,70 +1,112 @@
 /** Whether a server's settings and the user's privileges let its binlog be read without a gap. */
+import { fault, good, warning, type Finding } from "../core/finding.ts";
 
 /** Name → value, as SHOW GLOBAL VARIABLES gives them. */
 export type ServerSettings = ReadonlyMap<string, string>;
 
-export interface ServerFault {
-  readonly code: "SOURCE_SETTING" | "ACCESS_DENIED";
-  readonly check: string;
-  readonly found: string;
-  /** The statement that mends it. */
-  readonly fix: string;
-}
-
 interface Requirement {
   readonly name: string;
-  readonly wanted: readonly string[];
+  readonly wanted: string;
+  readonly because: string;
   readonly fix: string;
-  /** What a server that does not know the setting would do. */
+  /** What a server that does not know the setting would do; where it is missing, it is in order. */
   readonly absent?: string;
 }
 
 const REQUIRED: readonly Requirement[] = [
-  { name: "log_bin", wanted: ["ON"], fix: "start MySQL with --log-bin", absent: "OFF" },
-  { name: "binlog_format", wanted: ["ROW"], fix: "run SET PERSIST binlog_format = ROW" },
-  { name: "binlog_row_image", wanted: ["FULL"], fix: "run SET PERSIST binlog_row_image = FULL" },
+  {
+    name: "log_bin",
+    wanted: "ON",
+    because: "without a binlog there is nothing to read",
+    fix: "mysqld --log-bin=binlog --server-id=1  # or these two in my.cnf, then restart MySQL",
+    absent: "OFF",
+  },
+  {
+    name: "binlog_format",
+    wanted: "ROW",
+    because: "only ROW writes the changed rows",
+    fix: "SET PERSIST binlog_format = ROW",
+  },
+  {
+    name: "binlog_row_image",
+    wanted: "FULL",
+    because: "only FULL writes every column of a changed row",
+    fix: "SET PERSIST binlog_row_image = FULL",
+  },
   {
     name: "binlog_row_metadata",
-    wanted: ["FULL"],
-    fix: "run SET PERSIST binlog_row_metadata = FULL",
-    absent: "not known to this version; MySQL 8.0.1 or newer is needed",
+    wanted: "FULL",
+    because: "only FULL names the columns",
+    fix: "SET PERSIST binlog_row_metadata = FULL",
+    absent: "not known to this version (MySQL 8.0.1 or newer is needed)",
   },
   {
     name: "binlog_row_value_options",
-    wanted: [""],
-    fix: "run SET PERSIST binlog_row_value_options = ''",
+    wanted: "",
+    because: "parts of JSON values cannot be put together",
+    fix: "SET PERSIST binlog_row_value_options = ''",
   },
   {
     name: "binlog_transaction_compression",
-    wanted: ["OFF"],
-    fix: "run SET PERSIST binlog_transaction_compression = OFF",
+    wanted: "OFF",
+    because: "compressed transactions cannot be read",
+    fix: "SET PERSIST binlog_transaction_compression = OFF",
   },
 ];
 
 const PRIVILEGES = ["REPLICATION SLAVE", "REPLICATION CLIENT"] as const;
 
+const DAY_S = 86_400;
+const RETENTION_MIN_S = DAY_S;
+const RETENTION_GOOD_S = 7 * DAY_S;
+
+export interface SourceNeeds {
+  /** The ids of our replicas, one a pipeline. */
+  readonly serverIds: readonly number[];
+  /** Whether the configuration begins at a GTID set. */
+  readonly needsGtids: boolean;
+}
+
 /** @param grants the lines of SHOW GRANTS. */
-export function findFaults(
+export function settingFindings(
   settings: ServerSettings,
   grants: readonly string[],
-): readonly ServerFault[] {
-  const faults: ServerFault[] = [];
-  for (const { name, wanted, fix, absent } of REQUIRED) {
-    const value = settings.get(name) ?? absent;
-    if (value === undefined || wanted.includes(value.toUpperCase())) continue;
-    const found = value === "" ? `${name} is empty` : `${name} is ${value}`;
-    faults.push({ code: "SOURCE_SETTING", check: name, found, fix });
-  }
+  needs: SourceNeeds,
+): readonly Finding[] {
+  return [
+    ...REQUIRED.map(requirement => required(settings, requirement)),
+    privileges(grants),
+    serverId(settings, needs.serverIds),
+    retention(settings),
+    gtids(settings, needs.needsGtids),
+  ];
+}
+
+function required(settings: ServerSettings, requirement: Requirement): Finding {
+  const { name, wanted, because, fix, absent } = requirement;
+  const check = `mysql.${name}`;
+  const value = settings.get(name) ?? absent;
+  const isFine = value === undefined || value.toUpperCase() === wanted;
+  if (isFine)
+    return good(check, value === undefined ? `${name} is not known here.` : is(name, value));
+  return fault("SOURCE_SETTING", check, `${is(name, value).replace(/\.$/, "")}: ${because}.`, fix);
+}
+
+function is(name: string, value: string): string {
+  return value === "" ? `${name} is empty.` : `${name} is ${value}.`;
+}
+
+function privileges(grants: readonly string[]): Finding {
+  const check = "mysql.privileges";
   const missing = PRIVILEGES.filter(privilege => !hasPrivilege(grants, privilege));
-  if (missing.length > 0) {
-    faults.push({
-      code: "ACCESS_DENIED",
-      check: "privileges",
-      found: `the user lacks ${missing.join(" and ")}`,
-      fix: `run GRANT ${missing.join(", ")} ON *.* TO ${granteeOf(grants)}`,
-    });
-  }
-  return faults;
+  const user = granteeOf(grants);
+  if (missing.length === 0) return good(check, `${user} has ${PRIVILEGES.join(" and ")}.`);
+  return fault(
+    "ACCESS_DENIED",
+    check,
+    `${user} lacks ${missing.join(" and ")}.`,
+    `GRANT ${missing.join(", ")} ON *.* TO ${user}`,
+  );
 }
 
 /** Privileges on everything stand in lines `GRANT …, … ON *.* TO …`. */
@@ -72,11 +114,97 @@ function hasPrivilege(grants: readonly string[], privilege: string): boolean {
   return grants.some(line => {
     const listed = /^GRANT (.*) ON \*\.\* TO /.exec(line)?.[1];
     if (listed === undefined) return false;
-    const privileges = listed.split(", ");
-    return privileges.includes(privilege) || privileges.includes("ALL PRIVILEGES");
+    const given = listed.split(", ");
+    return given.includes(privilege) || given.includes("ALL PRIVILEGES");
   });
 }
 
-function granteeOf(grants: readonly string[]): string {
+/** `cdc`@`%`, as the server writes it. */
+export function granteeOf(grants: readonly string[]): string {
   return / TO (\S+@\S+)/.exec(grants[0] ?? "")?.[1] ?? "the user";
 }
+
+function serverId(settings: ServerSettings, ours: readonly number[]): Finding {
+  const check = "mysql.server_id";
+  const theirs = Number(settings.get("server_id") ?? 0);
+  if (theirs === 0) {
+    return fault(
+      "SOURCE_SETTING",
+      check,
+      "server_id is 0: such a server takes no replicas.",
+      "SET PERSIST server_id = 1",
+    );
+  }
+  if (ours.includes(theirs)) return takenId(check, `The server itself has the id ${theirs}`, ours);
+  return good(check, `The server's own id is ${theirs}.`);
+}
+
+function takenId(check: string, found: string, ours: readonly number[]): Finding {
+  return fault(
+    "SOURCE_SETTING",
+    check,
+    `${found}, which source.server_id gives to us: no two may have the same.`,
+    `--set source.server_id=${freeId(ours)}  # or this in the configuration file`,
+  );
+}
+
+/** Far from ours and from what people number their servers with. */
+function freeId(ours: readonly number[]): number {
+  return Math.max(...ours) + 10_000 > 2 ** 31 ? 42_897 : Math.max(...ours) + 10_000;
+}
+
+export interface Replica {
+  readonly serverId: number;
+  readonly uuid: string;
+  readonly host: string;
+}
+
+/** @param replicas those that have registered (SHOW REPLICAS); Tidemark itself does not. */
+export function replicaFinding(replicas: readonly Replica[], ours: readonly number[]): Finding {
+  const check = "mysql.replica_id";
+  const taker = replicas.find(replica => ours.includes(replica.serverId));
+  if (taker === undefined) return good(check, "No other replica has our id.");
+  const where = taker.host === "" ? taker.uuid : `${taker.host}, ${taker.uuid}`;
+  return takenId(check, `Another replica (${where}) has the id ${taker.serverId}`, ours);
+}
+
+function retention(settings: ServerSettings): Finding {
+  const check = "mysql.binlog_retention";
+  const days = Number(settings.get("expire_logs_days") ?? 0);
+  const seconds = Number(settings.get("binlog_expire_logs_seconds") ?? 0) || days * DAY_S;
+  const isKept = seconds === 0 || settings.get("binlog_expire_logs_auto_purge") === "OFF";
+  if (isKept) return good(check, "The server keeps its binlog for ever.");
+  const found = `The server keeps its binlog for ${inWords(seconds)}`;
+  if (seconds >= RETENTION_MIN_S) return good(check, `${found}.`);
+  return warning(
+    check,
+    `${found}: after a longer stop, changes are gone before they were read.`,
+    `SET PERSIST binlog_expire_logs_seconds = ${RETENTION_GOOD_S}`,
+  );
+}
+
+function inWords(seconds: number): string {
+  if (seconds >= 2 * DAY_S) return `${Math.floor(seconds / DAY_S)} days`;
+  return seconds >= 7_200 ? `${Math.floor(seconds / 3_600)} hours` : `${seconds} seconds`;
+}
+
+function gtids(settings: ServerSettings, needed: boolean): Finding {
+  const check = "mysql.gtid_mode";
+  const mode = settings.get("gtid_mode");
+  if (mode === "ON" || mode === undefined)
+    return good(check, `gtid_mode is ${mode ?? "not known here"}.`);
+  const found = `gtid_mode is ${mode}`;
+  if (needed) {
+    const reason = "source.start names a GTID set, which cannot be found";
+    return fault("SOURCE_SETTING", check, `${found}: ${reason}.`, GTID_STEPS);
+  }
+  return warning(
+    check,
+    `${found}: if another server takes over from this one, the place to go on cannot be found.`,
+    GTID_STEPS,
+  );
+}
+
+const GTID_STEPS =
+  "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; " +
+  "SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON";

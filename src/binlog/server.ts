@@ -9,7 +9,15 @@ import { createConnection, type Connection, type RowDataPacket } from "mysql2/pr
 import { TidemarkError } from "../core/errors.ts";
 import { driverOptions, securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
 import { isWithoutTls, mysqlError } from "./mysql-errors.ts";
-import { findFaults, type ServerFault, type ServerSettings } from "./server-settings.ts";
+import { errorOf, good, type Finding } from "../core/finding.ts";
+import {
+  granteeOf,
+  replicaFinding,
+  settingFindings,
+  type Replica,
+  type ServerSettings,
+  type SourceNeeds,
+} from "./server-settings.ts";
 import { ZongjiReader } from "./zongji-reader.ts";
 
 export interface ServerIdentity {
@@ -35,8 +43,19 @@ export interface SourceTable {
   readonly hasPrimaryKey: boolean;
 }
 
+export interface SourceColumn {
+  readonly database: string;
+  readonly table: string;
+  readonly name: string;
+  /** "" for a column that is no text. */
+  readonly charset: string;
+  readonly type: string;
+}
+
 const TIMEOUT_MS = 15_000;
 const LOOK_SERVER_ID = 2 ** 32 - 2;
+/** ER_ERROR_WHEN_EXECUTING_COMMAND, of which a wrong offset is the only cause once the file is there. */
+const WRONG_OFFSET = 1220;
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -65,25 +84,47 @@ export class MysqlServer {
     });
   }
 
-  /** Everything that is wrong with the server's settings and the user's privileges. */
-  async faults(): Promise<readonly ServerFault[]> {
-    return this.#ask("its settings", async ask =>
-      findFaults(await settings(ask), await grants(ask)),
-    );
+  /** Whether the server's settings and the user's privileges let its binlog be read. */
+  async settingFindings(needs: SourceNeeds): Promise<readonly Finding[]> {
+    return this.#ask("its settings", async ask => {
+      const known = await settings(ask);
+      const replicas = await unlessDenied(() => registeredReplicas(ask), []);
+      return [
+        good(
+          "mysql.connection",
+          `MySQL ${known.get("version") ?? ""} answers at ${this.#address}.`,
+        ),
+        ...settingFindings(known, await grants(ask), needs),
+        replicaFinding(replicas, needs.serverIds),
+      ];
+    });
   }
 
-  /**
-   * @throws TidemarkError SOURCE_SETTING or ACCESS_DENIED that names everything wrong at once, with the
-   *   statements that mend it.
-   */
+  /** @throws TidemarkError that names everything wrong with these at once, with what mends it. */
   async preflight(): Promise<void> {
-    const faults = await this.faults();
-    if (faults.length === 0) return;
-    const code = faults.some(fault => fault.code === "SOURCE_SETTING")
-      ? "SOURCE_SETTING"
-      : "ACCESS_DENIED";
-    const list = faults.map(({ found, fix }) => `${found}: ${fix}`).join("; ");
-    throw new TidemarkError(code, `MySQL is not set up for reading its binlog. ${list}.`);
+    const error = errorOf(await this.settingFindings({ serverIds: [], needsGtids: false }));
+    if (error !== undefined) throw error;
+  }
+
+  /** The user as the server knows it, `cdc`@`%`. */
+  async grantee(): Promise<string> {
+    return this.#ask("its user", async ask => granteeOf(await grants(ask)));
+  }
+
+  /** Whether a dump under this uuid is under way; false where the user may not see that. */
+  async isDumping(replicaUuid: string): Promise<boolean> {
+    return this.#ask("its threads", ask =>
+      unlessDenied(async () => {
+        const rows = await ask(
+          `SELECT 1 FROM performance_schema.user_variables_by_thread v
+           JOIN performance_schema.threads t USING (THREAD_ID)
+           WHERE t.PROCESSLIST_COMMAND LIKE 'Binlog Dump%'
+             AND v.VARIABLE_NAME IN ('replica_uuid', 'slave_uuid') AND v.VARIABLE_VALUE = ?`,
+          [replicaUuid],
+        );
+        return rows.length > 0;
+      }, false),
+    );
   }
 
   /** The end of the binlog. */
@@ -115,9 +156,29 @@ export class MysqlServer {
   }
 
   async hasFile(file: string): Promise<boolean> {
+    return (await this.fileSize(file)) !== undefined;
+  }
+
+  /** Undefined if there is no such file, or no longer. */
+  async fileSize(file: string): Promise<number | undefined> {
     return this.#ask("the binlog's files", async ask => {
-      const rows = await ask("SHOW BINARY LOGS");
-      return rows.some(row => text(row, "Log_name") === file);
+      const row = (await ask("SHOW BINARY LOGS")).find(found => text(found, "Log_name") === file);
+      return row && Number(row["File_size"]);
+    });
+  }
+
+  /** The type of the event that begins at this offset of a file; undefined if none does. */
+  async eventAt(file: string, position: number): Promise<string | undefined> {
+    return this.#ask("the binlog's events", async ask => {
+      try {
+        // The server checks the offset before it reads. Its parser takes no quoted number.
+        const sql = `SHOW BINLOG EVENTS IN ? FROM ${Math.trunc(position)} LIMIT 1`;
+        const [row] = await ask(sql, [file]);
+        return Number(row?.["Pos"]) === position ? text(row, "Event_type") : undefined;
+      } catch (thrown) {
+        if ((thrown as { errno?: unknown }).errno === WRONG_OFFSET) return undefined;
+        throw thrown;
+      }
     });
   }
 
@@ -167,6 +228,28 @@ export class MysqlServer {
     });
   }
 
+  /** Columns of these character sets, and every YEAR, outside the system's own databases. */
+  async columns(charsets: readonly string[]): Promise<readonly SourceColumn[]> {
+    return this.#ask("its columns", async ask => {
+      const rows = await ask(
+        `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col,
+           CHARACTER_SET_NAME AS charset, DATA_TYPE AS type
+         FROM information_schema.COLUMNS
+         WHERE (DATA_TYPE = 'year' OR CHARACTER_SET_NAME IN (${charsets.map(() => "?").join(", ")}))
+           AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+         ORDER BY db, name, ORDINAL_POSITION`,
+        charsets,
+      );
+      return rows.map(row => ({
+        database: text(row, "db"),
+        table: text(row, "name"),
+        name: text(row, "col"),
+        charset: text(row, "charset"),
+        type: text(row, "type"),
+      }));
+    });
+  }
+
   /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */
   async fileCreated(file: string): Promise<number> {
     const timeoutMs = this.#timeoutMs;
@@ -187,6 +270,10 @@ export class MysqlServer {
     );
   }
 
+  get #address(): string {
+    return `${this.#connection.host}:${this.#connection.port}`;
+  }
+
   async #ask<T>(what: string, question: (ask: Ask) => Promise<T>): Promise<T> {
     const timeoutMs = this.#timeoutMs;
     const deadline = AbortSignal.timeout(timeoutMs);
@@ -203,7 +290,7 @@ export class MysqlServer {
       });
     });
     const answer = async (): Promise<T> => {
-      connection = await connect(this.#connection);
+      connection = await connect(this.#connection, this.#address);
       if (deadline.aborted) connection.destroy();
       connection.on("error", () => undefined); // The pending query tells it too.
       return question(asker(connection));
@@ -227,14 +314,24 @@ function asker(connection: Connection): Ask {
   };
 }
 
-async function connect(options: MysqlConnectionOptions): Promise<Connection> {
+async function connect(options: MysqlConnectionOptions, address: string): Promise<Connection> {
   const [first = false, second] = securityAttempts(options);
   try {
     return await createConnection(driverOptions(options, first));
   } catch (thrown) {
-    if (second === undefined || !isWithoutTls(thrown)) throw thrown;
+    if (!isWithoutTls(thrown)) throw thrown;
+    if (second === undefined) throw withoutTls(address, options.tls?.mode ?? "", thrown);
     return createConnection(driverOptions(options, second));
   }
+}
+
+function withoutTls(address: string, mode: string, cause: unknown): TidemarkError {
+  return new TidemarkError(
+    "SOURCE_SETTING",
+    `MySQL at ${address} offers no TLS, but source.tls.mode is ${mode}. Give it a certificate ` +
+      "(ssl_cert, ssl_key in my.cnf), or set source.tls.mode=disabled if the network can be trusted.",
+    { cause },
+  );
 }
 
 async function settings(ask: Ask): Promise<ServerSettings> {
@@ -245,6 +342,27 @@ async function settings(ask: Ask): Promise<ServerSettings> {
 async function grants(ask: Ask): Promise<readonly string[]> {
   const rows = await ask("SHOW GRANTS");
   return rows.map(row => String(Object.values(row)[0]));
+}
+
+const REFUSALS: ReadonlySet<unknown> = new Set([1044, 1142, 1227]);
+
+/** What this user may not see counts as not there. */
+async function unlessDenied<T>(question: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await question();
+  } catch (thrown) {
+    if (REFUSALS.has((thrown as { errno?: unknown }).errno)) return otherwise;
+    throw thrown;
+  }
+}
+
+async function registeredReplicas(ask: Ask): Promise<readonly Replica[]> {
+  const rows = await firstKnown(ask, ["SHOW REPLICAS", "SHOW SLAVE HOSTS"]);
+  return rows.map(row => ({
+    serverId: Number(row["Server_Id"] ?? row["Server_id"]),
+    uuid: text(row, "Replica_UUID") || text(row, "Slave_UUID"),
+    host: text(row, "Host"),
+  }));
 }
 
 /** The wording changed with 8.2; what a server does not know is a syntax error there. */

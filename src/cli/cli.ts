@@ -1,30 +1,33 @@
 /** The command line: what can be said, and what is done about what cannot. */
 import { Command, CommanderError } from "commander";
-import { readEnvironment } from "../config/environment.ts";
-import { loadConfig } from "../config/load.ts";
 import { printSettings } from "../config/redact.ts";
 import { TidemarkError } from "../core/errors.ts";
+import { checkCommand, type CheckFlags } from "./check-command.ts";
+import {
+  loadFrom,
+  parseSeconds,
+  withConfigOptions,
+  withTimeout,
+  type ConfigFlags,
+} from "./config-options.ts";
 import { Reporter } from "./reporter.ts";
-import { runCommand } from "./run-command.ts";
+import { endSoon, runCommand } from "./run-command.ts";
 import type { RunFlags } from "./run-command.ts";
 import { usageError } from "./usage.ts";
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"];
-const CONNECT_TIMEOUT_MAX_S = 86_400;
-
-interface ConfigFlags {
-  readonly config?: string;
-  readonly set?: readonly string[];
-  readonly name?: string;
-}
+const CHECK_TIMEOUT_S = 10;
+/** What was asked is answered; a connection attempt that hangs is left behind. */
+const QUESTIONS_END_MS = 100;
 
 /** @returns the exit code */
 export async function runCli(args: readonly string[]): Promise<number> {
   const reporter = new Reporter();
   reporter.watchProcess();
   try {
-    await buildProgram(reporter).parseAsync([...args], { from: "user" });
-    return 0;
+    const outcome = { exitCode: 0 };
+    await buildProgram(reporter, outcome).parseAsync([...args], { from: "user" });
+    return outcome.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       // Help that was asked for, or the version; help that was not asked for has code commander.help.
@@ -36,7 +39,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-function buildProgram(reporter: Reporter): Command {
+/** @param outcome takes the exit code of a command that ends with more than done or an error. */
+function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Command {
   const program = new Command("tidemark")
     .description(
       "Streams every row change of a MySQL server into Kafka, in order, and never skips one.",
@@ -64,29 +68,23 @@ function buildProgram(reporter: Reporter): Command {
 
   withConfigOptions(program.command("config"))
     .description("check the configuration and print what results, without secrets")
+    .addHelpText("after", CONFIG_HELP)
     .action((source: string | undefined, target: string | undefined, flags: ConfigFlags) => {
-      const { config: file, set: overrides = [], name } = flags;
-      const loaded = loadConfig({ file, source, target, name, overrides }, readEnvironment());
-      for (const warning of loaded.warnings) reporter.warn(warning);
-      process.stdout.write(printSettings(loaded.settings));
+      const { settings } = loadFrom({ source, target, flags, reporter });
+      process.stdout.write(printSettings(settings));
+    });
+
+  withTimeout(withConfigOptions(program.command("check")), CHECK_TIMEOUT_S)
+    .description(
+      "look at everything that the configuration needs, and say what mends what is missing",
+    )
+    .option("--json", "print the findings as JSON")
+    .addHelpText("after", CHECK_HELP)
+    .action(async (source: string | undefined, target: string | undefined, flags: CheckFlags) => {
+      outcome.exitCode = await checkCommand({ source, target, flags, reporter });
+      endSoon(QUESTIONS_END_MS);
     });
   return program;
-}
-
-function withConfigOptions(command: Command): Command {
-  return command
-    .argument("[source]", "mysql://user@host:3306/database, instead of a file")
-    .argument("[target]", "kafka://host:9092, file:./changes.jsonl or stdout:")
-    .option("-c, --config <file>", "configuration file (default: ./tidemark.yaml)")
-    .option(
-      "--set <path=value>",
-      "change one value, such as pipelines.shop.sink.topic=changes; repeatable",
-      (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
-    )
-    .option(
-      "--name <name>",
-      "name of the pipeline from source to target (default: the database's)",
-    );
 }
 
 function parseLogLevel(value: string): string {
@@ -94,21 +92,12 @@ function parseLogLevel(value: string): string {
   throw new TidemarkError("USAGE", `--log-level expects one of ${LOG_LEVELS.join(", ")}.`);
 }
 
-function parseSeconds(value: string): number {
-  const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : 0;
-  if (seconds > 0 && seconds <= CONNECT_TIMEOUT_MAX_S) return seconds;
-  throw new TidemarkError(
-    "USAGE",
-    `--connect-timeout expects a number of seconds above 0, at most ${CONNECT_TIMEOUT_MAX_S}.`,
-  );
-}
-
 const PROGRAM_HELP = `
 Examples:
   tidemark run mysql://cdc@127.0.0.1/shop stdout:
   tidemark run mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092
   tidemark run --config tidemark.yaml
-  tidemark config --set pipelines.shop.sink.topic=changes
+  tidemark check --config tidemark.yaml
 
 Exit codes: 0 done, 64 usage, 65 data or position unusable, 69 not reachable or not drained in time,
 70 a bug, 75 another instance took over, 77 no privilege or wrong password, 78 bad configuration or
@@ -125,3 +114,18 @@ Examples:
   tidemark run mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092 --name shop
   tidemark run mysql://cdc@db.internal/shop stdout: --set source.tls.mode=required
   tidemark run --config /etc/tidemark.yaml --connect-timeout 60`;
+
+const CONFIG_HELP = `
+Examples:
+  tidemark config
+  tidemark config --config tidemark.yaml --set pipelines.shop.sink.topic=changes`;
+
+const CHECK_HELP = `
+Looks at server settings, privileges, replica ids, binlog retention, tables, topics and their access
+rules, and changes nothing. Every fault is shown with the statement that mends it. The exit code is
+the highest of the errors; warnings do not count. run makes the same checks when it starts.
+
+Examples:
+  tidemark check mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092
+  tidemark check --config /etc/tidemark.yaml --connect-timeout 60
+  tidemark check --json | jq -r '.[] | select(.ok | not) | .fix'`;

@@ -82,6 +82,6 @@ function isCausedBy(thrown: unknown, reason: unknown): boolean {
 }
 
 /** A connection that a library leaves open must not keep the process. */
-function endSoon(): void {
-  setTimeout(() => process.exit(), CLOSE_MS).unref();
+export function endSoon(ms = CLOSE_MS): void {
+  setTimeout(() => process.exit(), ms).unref();
 }

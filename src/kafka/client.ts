@@ -30,6 +30,8 @@ export interface TopicMetadata {
   readonly error: number;
   /** Leader of each partition, by partition number; undefined while there is none. */
   readonly leaders: readonly (number | undefined)[];
+  /** How many brokers keep the partition that has the fewest; 0 for a topic that is missing. */
+  readonly replicas: number;
 }
 
 interface MetadataAnswer {
@@ -39,7 +41,11 @@ interface MetadataAnswer {
   readonly topicMetadata: readonly {
     topic: string;
     topicErrorCode: number;
-    partitionMetadata: readonly { partitionId: number; leader: number }[];
+    partitionMetadata: readonly {
+      partitionId: number;
+      leader: number;
+      replicas: readonly number[];
+    }[];
   }[];
 }
 
@@ -65,6 +71,11 @@ export class KafkaClient {
     return this.#clusterId;
   }
 
+  /** The brokers that are up, as the newest metadata names them. */
+  get nodeIds(): readonly number[] {
+    return [...this.#nodes.keys()];
+  }
+
   get requestTimeoutMs(): number {
     return this.#options.requestTimeoutMs ?? 30_000;
   }
@@ -87,8 +98,10 @@ export class KafkaClient {
       for (const { partitionId, leader } of partitionMetadata) {
         if (leader >= 0) leaders[partitionId] = leader;
       }
-      found.set(topic, { error: topicErrorCode, leaders });
-      this.#topics.set(topic, { error: topicErrorCode, leaders });
+      const counts = partitionMetadata.map(({ replicas }) => replicas.length);
+      const replicas = counts.length === 0 ? 0 : Math.min(...counts);
+      found.set(topic, { error: topicErrorCode, leaders, replicas });
+      this.#topics.set(topic, { error: topicErrorCode, leaders, replicas });
     }
     return found;
   }

@@ -34,7 +34,7 @@ export interface CommitLogTopicOptions {
 }
 
 const TOPIC = "tidemark.commit-log";
-const TOPIC_CONFIG = {
+export const COMMIT_LOG_CONFIG = {
   "cleanup.policy": "compact",
   "segment.bytes": String(16 * 1024 * 1024),
   "segment.ms": String(10 * 60_000),
@@ -74,7 +74,7 @@ export class CommitLogTopic implements CommitLog {
   async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     const { clock, logger, troubles, replicationFactor = -1 } = this.#options;
-    const create = { partitions: 1, replicationFactor, config: TOPIC_CONFIG };
+    const create = { partitions: 1, replicationFactor, config: COMMIT_LOG_CONFIG };
     await this.#checkSettings(await this.#topics.ensure(this.#topic, create, either), either);
     const [range] = await this.#topics.ranges(this.#topic, 1, either);
     const { start, end } = range ?? { start: 0, end: 0 };
@@ -90,13 +90,8 @@ export class CommitLogTopic implements CommitLog {
 
   async #checkSettings(partitions: number, signal: AbortSignal): Promise<void> {
     const policy = await this.#topics.config(this.#topic, "cleanup.policy", signal);
-    if (partitions === 1 && policy === "compact") return;
-    throw new TidemarkError(
-      "SINK_SETTING",
-      `The commit-log topic ${this.#topic} has ${partitions} partitions and cleanup.policy=${policy ?? ""}, ` +
-        "but must have one partition and cleanup.policy=compact: anything else could remove checkpoints. " +
-        "Change it, or name another topic in commit_log.topic.",
-    );
+    const fault = commitLogFault({ topic: this.#topic, partitions, policy });
+    if (fault !== undefined) throw new TidemarkError("SINK_SETTING", `${fault} ${REMEDY}`);
   }
 
   async #readLatest(
@@ -203,8 +198,7 @@ export class CommitLogTopic implements CommitLog {
   replicaUuid(): Promise<string> {
     const { clusterId } = this.#client;
     assert(clusterId !== undefined, "the replica uuid is asked for after the commit log is opened");
-    const names = [clusterId, this.#topic, this.#options.pipeline].join("\n");
-    return Promise.resolve(uuidOf(createHash("sha256").update(names).digest()));
+    return Promise.resolve(replicaUuidOf(clusterId, this.#topic, this.#options.pipeline));
   }
 
   close(): Promise<void> {
@@ -213,6 +207,28 @@ export class CommitLogTopic implements CommitLog {
     this.#followClient.close();
     return Promise.resolve();
   }
+}
+
+const REMEDY = "Change it, or name another topic in commit_log.topic.";
+
+/** Why a topic cannot be a commit log; undefined if it can. */
+export function commitLogFault(found: {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly policy: string | undefined;
+}): string | undefined {
+  const { topic, partitions, policy = "" } = found;
+  if (partitions === 1 && policy === "compact") return undefined;
+  return (
+    `The commit-log topic ${topic} has ${partitions} partitions and cleanup.policy=${policy}, ` +
+    "but must have one partition and cleanup.policy=compact: anything else could remove checkpoints."
+  );
+}
+
+/** The same for every instance of a pipeline, and for nobody else. */
+export function replicaUuidOf(clusterId: string, topic: string, pipeline: string): string {
+  const names = [clusterId, topic, pipeline].join("\n");
+  return uuidOf(createHash("sha256").update(names).digest());
 }
 
 /**

@@ -93,6 +93,11 @@ export const OFFSET_OUT_OF_RANGE = 1;
 export const MESSAGE_TOO_LARGE = 10;
 export const RECORD_LIST_TOO_LARGE = 18;
 
+/** Whether Kafka refuses the user, and not the request. */
+export function isDenied(code: number): boolean {
+  return code in DENIED;
+}
+
 export function kafkaErrorName(code: number): string {
   const name =
     RETRIABLE[code] ?? REFUSED[code] ?? DENIED[code] ?? SETTING[code] ?? FATAL[code] ?? "code";

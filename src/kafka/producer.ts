@@ -40,10 +40,13 @@ interface ProducerId {
   readonly sequences: Map<string, number>;
 }
 
+interface ProduceResult {
+  readonly errorCode: number;
+  readonly baseOffset: string;
+}
+
 interface ProduceAnswer {
-  readonly topics: readonly {
-    readonly partitions: readonly { readonly errorCode: number; readonly baseOffset: string }[];
-  }[];
+  readonly topics: readonly { readonly partitions: readonly ProduceResult[] }[];
 }
 
 const PRODUCE = 0;
@@ -111,23 +114,8 @@ export class Producer {
     });
   }
 
-  async #attempt({ topic, partition }: SendTarget, batch: Buffer): Promise<number> {
-    const { client } = this.#options;
-    const connection = await client.leaderConnection(topic, partition);
-    const apiVersion = connection.version(PRODUCE, PRODUCE_VERSION_MAX);
-    const timeoutMs = Math.min(30_000, client.requestTimeoutMs);
-    const body = produceRequest({ topic, partition }, batch, timeoutMs);
-    const answer = (await connection.exchange({
-      request: {
-        apiKey: PRODUCE,
-        apiVersion,
-        apiName: "Produce",
-        encode: () => Promise.resolve({ buf: body, buffer: body }),
-      },
-      response: definition("Produce", apiVersion)({ topicData: [] }).response,
-    })) as ProduceAnswer;
-    const result = answer.topics[0]?.partitions[0];
-    assert(result !== undefined, "Kafka's answer to a produce request names no partition");
+  async #attempt(target: SendTarget, batch: Buffer): Promise<number> {
+    const result = await produce(this.#options.client, target, batch);
     if (result.errorCode !== 0) throw new KafkaResponseError(result.errorCode, "Produce");
     return Number(result.baseOffset);
   }
@@ -151,6 +139,30 @@ export class Producer {
     const options = { clock, logger, signal, doing, classify, troubles, isUnreachable };
     return retrying(attempt, options);
   }
+}
+
+/** Sends one batch once. What the broker says about it is not looked at. */
+export async function produce(
+  client: KafkaClient,
+  { topic, partition }: SendTarget,
+  batch: Buffer,
+): Promise<ProduceResult> {
+  const connection = await client.leaderConnection(topic, partition);
+  const apiVersion = connection.version(PRODUCE, PRODUCE_VERSION_MAX);
+  const timeoutMs = Math.min(30_000, client.requestTimeoutMs);
+  const body = produceRequest({ topic, partition }, batch, timeoutMs);
+  const answer = (await connection.exchange({
+    request: {
+      apiKey: PRODUCE,
+      apiVersion,
+      apiName: "Produce",
+      encode: () => Promise.resolve({ buf: body, buffer: body }),
+    },
+    response: definition("Produce", apiVersion)({ topicData: [] }).response,
+  })) as ProduceAnswer;
+  const result = answer.topics[0]?.partitions[0];
+  assert(result !== undefined, "Kafka's answer to a produce request names no partition");
+  return result;
 }
 
 /** Produce request, versions 3 to 8: no transaction, all replicas, one partition. */

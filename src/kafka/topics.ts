@@ -2,7 +2,7 @@
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
-import { apis } from "./connection.ts";
+import { apis, type BrokerConnection } from "./connection.ts";
 import {
   KafkaResponseError,
   LEADER_NOT_AVAILABLE,
@@ -40,6 +40,9 @@ const LOOK_AGAIN_MS = 50;
 const EARLIEST = -2;
 const LATEST = -1;
 const TOPIC_RESOURCE = 2;
+const BROKER_RESOURCE = 4;
+
+type Settings = ReadonlyMap<string, string>;
 
 export class Topics {
   readonly #options: TopicsOptions;
@@ -73,40 +76,70 @@ export class Topics {
     });
   }
 
+  /** Whether Kafka would make the topic: its error code, 0 for yes. Makes nothing. */
+  tryCreate(
+    topic: string,
+    create: CreateTopicOptions,
+    signal: AbortSignal,
+  ): Promise<{ readonly error: number; readonly detail: string }> {
+    return this.#retrying(`Asking whether topic ${topic} can be made`, signal, async () => {
+      const [answer] = await this.#sendCreate(topic, create, true);
+      return { error: answer?.errorCode ?? 0, detail: answer?.errorMessage ?? "" };
+    });
+  }
+
   async #create(topic: string, create: CreateTopicOptions): Promise<void> {
-    const connection = await this.#options.client.controller(topic);
-    const configEntries = Object.entries(create.config).map(([name, value]) => ({ name, value }));
-    const { partitions: numPartitions, replicationFactor } = create;
-    const answer = (await connection.request(apis.createTopics, {
-      topics: [{ topic, numPartitions, replicationFactor, configEntries }],
-      validateOnly: false,
-      timeout: 10_000,
-    })) as { topicErrors: readonly { errorCode: number; errorMessage: string | null }[] };
-    for (const { errorCode, errorMessage } of answer.topicErrors) {
+    for (const { errorCode, errorMessage } of await this.#sendCreate(topic, create, false)) {
       if (errorCode === 0 || errorCode === TOPIC_ALREADY_EXISTS) continue;
       throw new KafkaResponseError(errorCode, "CreateTopics", errorMessage);
     }
   }
 
+  async #sendCreate(
+    topic: string,
+    create: CreateTopicOptions,
+    validateOnly: boolean,
+  ): Promise<readonly { errorCode: number; errorMessage: string | null }[]> {
+    const connection = await this.#options.client.controller(topic);
+    const configEntries = Object.entries(create.config).map(([name, value]) => ({ name, value }));
+    const { partitions: numPartitions, replicationFactor } = create;
+    const answer = (await connection.request(apis.createTopics, {
+      topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+      validateOnly,
+      timeout: 10_000,
+    })) as { topicErrors: readonly { errorCode: number; errorMessage: string | null }[] };
+    return answer.topicErrors;
+  }
+
   /** The value of one of the topic's settings, its default included. */
-  config(topic: string, name: string, signal: AbortSignal): Promise<string | undefined> {
-    return this.#retrying(`Asking for the settings of topic ${topic}`, signal, async () => {
+  async config(topic: string, name: string, signal: AbortSignal): Promise<string | undefined> {
+    return (await this.configs([topic], [name], signal)).get(topic)?.get(name);
+  }
+
+  /** Settings of topics, their defaults included. */
+  configs(
+    topics: readonly string[],
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Settings>> {
+    return this.#retrying(`Asking for the settings of ${listed(topics)}`, signal, async () => {
       const connection = await this.#options.client.any();
-      const answer = (await connection.request(apis.describeConfigs, {
-        resources: [{ type: TOPIC_RESOURCE, name: topic, configNames: [name] }],
-        includeSynonyms: false,
-      })) as {
-        resources: readonly {
-          errorCode: number;
-          errorMessage: string | null;
-          configEntries: readonly { configName: string; configValue: string }[];
-        }[];
-      };
-      const resource = answer.resources[0];
-      if (resource === undefined) return undefined;
-      const { errorCode, errorMessage } = resource;
-      if (errorCode !== 0) throw new KafkaResponseError(errorCode, "DescribeConfigs", errorMessage);
-      return resource.configEntries.find(entry => entry.configName === name)?.configValue;
+      return describe(connection, { type: TOPIC_RESOURCE, resources: topics, names });
+    });
+  }
+
+  /** Settings that new topics get, as one of the brokers has them. */
+  brokerConfig(names: readonly string[], signal: AbortSignal): Promise<Settings> {
+    return this.#retrying("Asking for the settings of a broker", signal, async () => {
+      const { client } = this.#options;
+      const [id = 0] = client.nodeIds;
+      const resources = [String(id)];
+      const found = await describe(await client.node(id), {
+        type: BROKER_RESOURCE,
+        resources,
+        names,
+      });
+      return found.get(String(id)) ?? new Map();
     });
   }
 
@@ -159,6 +192,35 @@ export class Topics {
     const options = { clock, logger, signal, doing, classify, troubles, isUnreachable };
     return retrying(attempt, options);
   }
+}
+
+async function describe(
+  connection: BrokerConnection,
+  asked: { type: number; resources: readonly string[]; names: readonly string[] },
+): Promise<ReadonlyMap<string, Settings>> {
+  const { type, resources, names: configNames } = asked;
+  const answer = (await connection.request(apis.describeConfigs, {
+    resources: resources.map(name => ({ type, name, configNames })),
+    includeSynonyms: false,
+  })) as {
+    resources: readonly {
+      errorCode: number;
+      errorMessage: string | null;
+      resourceName: string;
+      configEntries: readonly { configName: string; configValue: string }[];
+    }[];
+  };
+  return new Map(
+    answer.resources.map(({ errorCode, errorMessage, resourceName, configEntries }) => {
+      if (errorCode !== 0) throw new KafkaResponseError(errorCode, "DescribeConfigs", errorMessage);
+      const entries = configEntries.map(entry => [entry.configName, entry.configValue] as const);
+      return [resourceName, new Map(entries)];
+    }),
+  );
+}
+
+function listed(topics: readonly string[]): string {
+  return topics.length === 1 ? `topic ${topics[0] ?? ""}` : `${topics.length} topics`;
 }
 
 function countPartitions(

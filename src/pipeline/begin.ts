@@ -1,19 +1,20 @@
 /**
  * Opens what a run needs, in the order that its promises rest on:
  *
- *   1. the commit log is opened, and the generation raised in it, which ends an older instance
- *   2. the sink fixes where the tails of its partitions end
- *   3. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
- *   4. only then may the first event be read
+ *   1. source and destination are checked, before anything is changed; what is an error ends the start
+ *   2. the commit log is opened, and the generation raised in it, which ends an older instance
+ *   3. the sink fixes where the tails of its partitions end
+ *   4. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
+ *   5. only then may the first event be read
  */
 import type { MysqlServer } from "../binlog/server.ts";
+import type { Checked } from "../check/check.ts";
 import type { StartConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint, type NextOffsets } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
-import { TidemarkError } from "../core/errors.ts";
+import { errorOf, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
-import type { Router } from "../queue/encoder.ts";
 import type { Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
@@ -26,8 +27,8 @@ export interface BeginOptions {
   readonly sinkEvents: SinkEvents;
   readonly commitLog: CommitLog;
   readonly progress: Progress;
-  readonly router: Router;
-  readonly wants: (database: string, table: string) => boolean;
+  readonly check: (signal: AbortSignal) => Promise<Checked>;
+  readonly warn: (findings: readonly Finding[]) => void;
   /** Name of the reader, whose checksums a checkpoint may hold. */
   readonly reader: string;
   /** Hash of what decides which messages come out. */
@@ -39,14 +40,25 @@ export interface BeginOptions {
 
 /** Resolves when the stream may be read from `Start` on. Waits for what is down. */
 export async function begin(options: BeginOptions, signal: AbortSignal): Promise<Start> {
-  const { commitLog, patience } = options;
+  const { commitLog, patience, check, warn } = options;
+  const { findings, destinations } = await check(signal);
+  warn(findings);
+  const error = errorOf(findings);
+  if (error !== undefined) throw error;
   patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
   const checkpoint = await commitLog.open(signal);
-  return checkpoint === undefined ? fresh(options, signal) : resumed(options, checkpoint, signal);
+  const beginning = { ...options, destinations };
+  return checkpoint === undefined
+    ? fresh(beginning, signal)
+    : resumed(beginning, checkpoint, signal);
+}
+
+interface Beginning extends BeginOptions {
+  readonly destinations: readonly string[];
 }
 
 async function resumed(
-  options: BeginOptions,
+  options: Beginning,
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<Start> {
@@ -79,7 +91,7 @@ async function resumed(
   return start;
 }
 
-async function fresh(options: BeginOptions, signal: AbortSignal): Promise<Start> {
+async function fresh(options: Beginning, signal: AbortSignal): Promise<Start> {
   const { server, commitLog, progress, logger } = options;
   const start = await askServer(options, () => startFresh(server, options.start), signal);
   const resume = { nextOffsets: undefined, sameServer: true, sameOutput: true };
@@ -101,41 +113,17 @@ async function askServer(
   attempt: () => Promise<Start>,
   signal: AbortSignal,
 ): Promise<Start> {
-  const { server, patience, logger } = options;
+  const { patience, logger } = options;
   patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
-  const checked = async (): Promise<Start> => {
-    await server.preflight();
-    return attempt();
-  };
-  return retrying(checked, { clock: systemClock, logger, signal, doing: "Asking MySQL" });
+  return retrying(attempt, { clock: systemClock, logger, signal, doing: "Asking MySQL" });
 }
 
 async function openSink(
-  options: BeginOptions,
+  options: Beginning,
   resume: Omit<SinkResume, "destinations">,
   signal: AbortSignal,
 ): Promise<NextOffsets> {
-  const { sink, sinkEvents, patience } = options;
-  const destinations = await destinationsOf(options);
+  const { sink, sinkEvents, patience, destinations } = options;
   patience.waitingFor("The destination", "SINK_UNAVAILABLE");
   return sink.open({ ...resume, destinations }, sinkEvents, signal);
-}
-
-/** Where the tables that exist now lead to. Two tables must not share a topic: their keys would mix. */
-async function destinationsOf({ server, sink, router, wants }: BeginOptions): Promise<string[]> {
-  const owners = new Map<string, string>();
-  for (const { database, name } of await server.tables()) {
-    if (!wants(database, name)) continue;
-    const destination = router(database, name);
-    const owner = owners.get(destination);
-    if (owner !== undefined && sink.name === "kafka") {
-      throw new TidemarkError(
-        "CONFIG_INVALID",
-        `Tables ${owner} and ${database}.${name} would both go to topic ${destination}. ` +
-          "Use both {database} and {table} in sink.topic, or exclude one of them.",
-      );
-    }
-    owners.set(destination, `${database}.${name}`);
-  }
-  return [...owners.keys()];
 }

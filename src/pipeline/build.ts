@@ -18,6 +18,7 @@ import { CommitLogMap } from "../watcher/commit-log-map.ts";
 import { Progress } from "../watcher/progress.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import { begin } from "./begin.ts";
+import { checkBeforeRun, logWarnings } from "./checks.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
 import { makeTarget, type Target } from "./target.ts";
@@ -30,10 +31,12 @@ export interface PipelineRun extends StopSignals {
   readonly logger: Logger;
   /** How long the start may wait for what is down; undefined is for ever. */
   readonly connectTimeoutMs: number | undefined;
+  /** Warnings that were logged already: they are not said again when the pipeline begins again. */
+  readonly warned: Set<string>;
 }
 
 /** The reader that this release has; its name stands beside the row checksums that it makes. */
-const READER = "zongji";
+export const READER = "zongji";
 
 const ENTRY_BYTES_MAX = 64 * 1024;
 const ENTRY_ROWS_MAX = 500;
@@ -85,8 +88,12 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
       sinkEvents: delivering.sinkEvents,
       commitLog: target.commitLog,
       progress: delivering.progress,
-      router: target.router,
-      wants,
+      check: signal =>
+        checkBeforeRun({
+          ...{ config, pipeline, index: run.index, server, logger, signal },
+          waitingFor: (what, code) => patience.waitingFor(what, code),
+        }),
+      warn: findings => logWarnings(findings, { logger, logged: run.warned }),
       reader: READER,
       output: outputHash(pipeline),
       start: config.source.start,

@@ -42,10 +42,11 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
   const pipeline = config.pipelines[index] as PipelineConfig;
   const logger = options.logger.child({ pipeline: pipeline.name });
   const backoff = new Backoff({ firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
+  const warned = new Set<string>();
   for (;;) {
     const startedMs = systemClock.nowMs();
     try {
-      await runPipeline({ ...options, config, pipeline, index, logger });
+      await runPipeline({ ...options, config, pipeline, index, logger, warned });
       return;
     } catch (thrown) {
       const error = toTidemarkError(thrown);

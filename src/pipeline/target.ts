@@ -1,5 +1,11 @@
 /** The destination of a pipeline and its commit log, made from the configuration. */
-import type { Config, KafkaSinkConfig, PipelineConfig, TlsConfig } from "../config/config.ts";
+import type {
+  Config,
+  KafkaSinkConfig,
+  PipelineConfig,
+  SinkConfig,
+  TlsConfig,
+} from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { KafkaClientOptions } from "../kafka/client.ts";
@@ -46,28 +52,31 @@ export function makeTarget(options: TargetOptions): Target {
           createTopics: sink.createTopics,
         }),
         commitLog: makeCommitLog(options),
-        router: (database, table) => topicName(sink.topic, { database, table }),
+        router: routerOf(sink),
         backlogBytes,
       };
     case "file":
       return {
         sink: new FileSink({ ...common, ...sink }),
         commitLog: makeCommitLog(options),
-        router: tableName,
+        router: routerOf(sink),
         backlogBytes,
       };
     case "stdout":
       return {
         sink: new StdoutSink({ ...common, ...sink }),
         commitLog: makeCommitLog(options),
-        router: tableName,
+        router: routerOf(sink),
         backlogBytes,
       };
   }
 }
 
 /** Lines have no topics; an envelope names the table. */
-const tableName: Router = (database, table) => `${database}.${table}`;
+export function routerOf(sink: SinkConfig): Router {
+  if (sink.type !== "kafka") return (database, table) => `${database}.${table}`;
+  return (database, table) => topicName(sink.topic, { database, table });
+}
 
 function makeCommitLog({ pipeline, logger, clock }: TargetOptions): CommitLog {
   const { commitLog, sink } = pipeline;
@@ -85,7 +94,7 @@ function makeCommitLog({ pipeline, logger, clock }: TargetOptions): CommitLog {
   });
 }
 
-function kafkaClient({ brokers, tls, sasl }: KafkaSinkConfig): KafkaClientOptions {
+export function kafkaClient({ brokers, tls, sasl }: KafkaSinkConfig): KafkaClientOptions {
   return { brokers, clientId: "tidemark", ssl: tlsOptions(tls), sasl };
 }
 

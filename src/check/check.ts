@@ -1,0 +1,214 @@
+/**
+ * Everything that one pipeline needs of its source and its destination, looked at without changing it:
+ *
+ *   source ──settings, privileges, ids──▶ tables ──keys, columns, topic names──┐
+ *   Kafka ───reachable?────────────────────────────────────────────────────────┴──▶ topics, ACLs
+ *
+ * `tidemark check` prints what is found; `tidemark run` does the same at its start, stops on the errors
+ * and logs the warnings. Faults are collected, so that one look shows them all.
+ */
+import type { MysqlServer, SourceColumn } from "../binlog/server.ts";
+import type { Config, PipelineConfig } from "../config/config.ts";
+import { compileTableFilter } from "../config/table-pattern.ts";
+import { systemClock } from "../core/clock.ts";
+import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
+import { fault, warning, type Finding } from "../core/finding.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
+import type { KafkaClientOptions } from "../kafka/client.ts";
+import { replicaUuidOf } from "../kafka/commit-log-topic.ts";
+import { commitLogFolderFinding, fileFinding } from "./files.ts";
+import { KafkaCheck } from "./kafka.ts";
+import {
+  ASCII_ONLY_CHARSETS,
+  captureTables,
+  columnFindings,
+  keyFindings,
+  type CapturedTable,
+} from "./tables.ts";
+
+export interface CheckOptions {
+  readonly config: Config;
+  readonly pipeline: PipelineConfig;
+  /** Its place in the configuration, which numbers its replica id. */
+  readonly index: number;
+  readonly server: MysqlServer;
+  readonly router: (database: string, table: string) => string;
+  /** Undefined without Kafka. */
+  readonly kafka: KafkaClientOptions | undefined;
+  readonly logger: Logger;
+  /** What is down is waited for until this aborts. */
+  readonly signal: AbortSignal;
+  /** Whether what is down when the signal aborts is a finding; otherwise the signal's reason is thrown. */
+  readonly untilAborted?: boolean;
+  /** Told what is being waited for. */
+  readonly waitingFor?: (what: string, code: "SOURCE_UNAVAILABLE" | "SINK_UNAVAILABLE") => void;
+}
+
+export interface Checked {
+  readonly findings: readonly Finding[];
+  /** Where the tables that exist now lead to. */
+  readonly destinations: readonly string[];
+  /** The name under which the dump will register, where that is known before the first run. */
+  readonly replicaUuid: string | undefined;
+}
+
+export async function checkPipeline(options: CheckOptions): Promise<Checked> {
+  const { pipeline, waitingFor } = options;
+  const { sink, commitLog } = pipeline;
+  const kafka = makeKafkaCheck(options);
+  const findings: Finding[] = [];
+  try {
+    waitingFor?.("MySQL", "SOURCE_UNAVAILABLE");
+    const source = checkSource(options).then(result => {
+      waitingFor?.("The destination", "SINK_UNAVAILABLE");
+      return result;
+    });
+    const [{ tables, ...found }, connection] = await Promise.all([
+      source,
+      kafka && attempt(options, KAFKA, async () => [await kafka.connect()]),
+    ]);
+    findings.push(...found.findings, ...(connection ?? []));
+    const destinations = [...new Set(tables.flatMap(({ destination }) => destination ?? []))];
+    let compacted: ReadonlySet<string> = new Set();
+    if (kafka && connection?.every(({ ok }) => ok) === true) {
+      const seen = await attempt(options, { ...KAFKA, check: "kafka.topics" }, async () => {
+        const topics = await kafka.topics(destinations);
+        ({ compacted } = topics);
+        return topics.findings;
+      });
+      findings.push(...seen);
+    }
+    findings.push(...keyFindings(tables, compacted));
+    if (sink.type === "file") findings.push(await fileFinding(sink.path));
+    if (commitLog.type === "file") findings.push(await commitLogFolderFinding(commitLog.dir));
+    const isTopic = commitLog.type === "kafka" && kafka?.clusterId !== undefined;
+    const replicaUuid = isTopic
+      ? replicaUuidOf(kafka.clusterId, commitLog.topic, pipeline.name)
+      : undefined;
+    return { findings, destinations, replicaUuid };
+  } finally {
+    kafka?.close();
+  }
+}
+
+function makeKafkaCheck({ pipeline, kafka, logger, signal }: CheckOptions): KafkaCheck | undefined {
+  const { sink, commitLog } = pipeline;
+  if (sink.type !== "kafka" || kafka === undefined) return undefined;
+  const commitLogTopic = commitLog.type === "kafka" ? commitLog.topic : undefined;
+  return new KafkaCheck({ client: kafka, sink, commitLogTopic, logger, signal });
+}
+
+interface Source {
+  readonly findings: readonly Finding[];
+  readonly tables: readonly CapturedTable[];
+}
+
+async function checkSource(options: CheckOptions): Promise<Source> {
+  const { config, pipeline, index, server, router } = options;
+  let tables: readonly CapturedTable[] = [];
+  const needs = {
+    serverIds: [config.source.serverId + index],
+    needsGtids: config.source.start.kind === "gtid-set",
+  };
+  const place = mysqlPlace(config);
+  const settings = await attempt(options, place, () => server.settingFindings(needs));
+  // A server that cannot be asked for its settings cannot be asked for its tables either.
+  if (settings.every(({ check, ok }) => check === place.check && !ok)) {
+    return { findings: settings, tables };
+  }
+  const found = await attempt(options, { ...place, check: "tables.names" }, async () => {
+    const captured = captureTables(await server.tables(), {
+      wants: compileTableFilter(pipeline.tables),
+      router,
+      patterns: pipeline.tables,
+      toTopics: pipeline.sink.type === "kafka",
+      grantee: await server.grantee(),
+    });
+    ({ tables } = captured);
+    const columns: readonly SourceColumn[] =
+      tables.length === 0 ? [] : await server.columns(ASCII_ONLY_CHARSETS);
+    const { version } = await server.inspect();
+    return [...captured.findings, ...columnFindings(tables, columns, version)];
+  });
+  return { findings: [...settings, ...found], tables };
+}
+
+interface PlaceAsked {
+  readonly check: string;
+  readonly name: string;
+  /** What mends it if it cannot be reached, or refuses us. */
+  readonly reach: string;
+  readonly login: string;
+  readonly unavailable: ErrorCode;
+}
+
+const KAFKA: PlaceAsked = {
+  check: "kafka.connection",
+  name: "Kafka",
+  reach: "sink.brokers: the host:port of brokers that are up",
+  login: "sink.sasl: a user that Kafka knows, and its password",
+  unavailable: "SINK_UNAVAILABLE",
+};
+
+function mysqlPlace({ source }: Config): PlaceAsked {
+  const user = `'${source.user.replaceAll("'", "''")}'`;
+  return {
+    check: "mysql.connection",
+    name: `MySQL at ${source.host}:${source.port}`,
+    reach: "source.host, source.port: where a MySQL server is up",
+    login: `ALTER USER ${user} IDENTIFIED BY '<source.password>'  # or set source.user, source.password, source.tls`,
+    unavailable: "SOURCE_UNAVAILABLE",
+  };
+}
+
+/** What a question gives, or its failure as a finding. Waits for what is down. */
+async function attempt(
+  options: CheckOptions,
+  place: PlaceAsked,
+  question: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  const { logger, signal, untilAborted = false } = options;
+  let last: unknown;
+  const note = async (): Promise<readonly Finding[]> => {
+    try {
+      return await question();
+    } catch (thrown) {
+      if (!signal.aborted) last = thrown;
+      throw thrown;
+    }
+  };
+  try {
+    const doing = `Asking ${place.name}`;
+    return await retrying(note, { clock: systemClock, logger, signal, doing });
+  } catch (thrown) {
+    if (!signal.aborted) return [failure(toTidemarkError(thrown), place)];
+    if (!untilAborted) throw thrown;
+    const reason = last instanceof Error ? `: ${last.message}` : "";
+    const found = `${place.name} could not be reached in time${reason}`;
+    return [fault(place.unavailable, place.check, sentence(found), place.reach)];
+  }
+}
+
+function failure(error: TidemarkError, place: PlaceAsked): Finding {
+  if (error.code === "BUG") throw error;
+  const fix = error.code === "ACCESS_DENIED" ? place.login : place.reach;
+  const [, advice] = ADVICE.exec(error.message) ?? [];
+  return fault(error.code, place.check, sentence(error.message), advice ?? fix);
+}
+
+/** A message that names its remedy itself. */
+const ADVICE = /(Give it a certificate .*)$/;
+
+function sentence(text: string): string {
+  return `${text.replace(/[.\s]+$/, "")}.`;
+}
+
+/** Not an error: a new instance ends the older one, which is how a pipeline moves. */
+export function runningFinding(pipeline: string): Finding {
+  return warning(
+    "mysql.replica_uuid",
+    `Another instance of pipeline ${pipeline} reads from this server now; a new one would end it.`,
+    "",
+  );
+}

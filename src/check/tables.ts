@@ -1,0 +1,181 @@
+/** What the captured tables need: a key, columns that can be read, a topic of their own. */
+import type { SourceColumn, SourceTable } from "../binlog/server.ts";
+import { TidemarkError } from "../core/errors.ts";
+import { fault, good, warning, type Finding } from "../core/finding.ts";
+
+export interface CapturedTable extends SourceTable {
+  /** Topic or route; undefined where its name cannot be made into one. */
+  readonly destination: string | undefined;
+}
+
+export interface Captured {
+  readonly tables: readonly CapturedTable[];
+  readonly findings: readonly Finding[];
+}
+
+/** Character sets of which only ASCII is decoded: test/check/tables.test.ts compares with the decoder. */
+export const ASCII_ONLY_CHARSETS = ["big5", "euckr", "gb18030", "ujis", "eucjpms"] as const;
+
+export interface TableRules {
+  readonly wants: (database: string, table: string) => boolean;
+  /** @throws TidemarkError for a name that the destination refuses. */
+  readonly router: (database: string, table: string) => string;
+  readonly patterns: readonly string[];
+  /** Whether a destination is a topic, whose records are told apart by their keys alone. */
+  readonly toTopics: boolean;
+  /** The user as the server writes it. */
+  readonly grantee: string;
+}
+
+/** @param all the tables that our user sees. */
+export function captureTables(all: readonly SourceTable[], rules: TableRules): Captured {
+  const findings: Finding[] = [];
+  const owners = new Map<string, string>();
+  const tables = all
+    .filter(({ database, name }) => rules.wants(database, name))
+    .map((table): CapturedTable => {
+      const id = `${table.database}.${table.name}`;
+      try {
+        const destination = rules.router(table.database, table.name);
+        const owner = owners.get(destination);
+        if (owner !== undefined && rules.toTopics)
+          findings.push(sharedTopic(owner, id, destination));
+        owners.set(destination, owner ?? id);
+        return { ...table, destination };
+      } catch (thrown) {
+        if (!(thrown instanceof TidemarkError)) throw thrown;
+        const fix = `--set …tables: add "!${id}", or change sink.topic`;
+        findings.push(fault("CONFIG_INVALID", "tables.topic_name", thrown.message, fix));
+        return { ...table, destination: undefined };
+      }
+    });
+  if (tables.length === 0) findings.push(noTable(rules));
+  else if (findings.length === 0) findings.push(good("tables.names", countOf(tables.length)));
+  return { tables, findings };
+}
+
+function countOf(tables: number): string {
+  return tables === 1 ? "1 table is captured." : `${tables} tables are captured.`;
+}
+
+/** Their keys would mix: a delete in one table would remove a row of the other from a compacted topic. */
+function sharedTopic(first: string, second: string, topic: string): Finding {
+  return fault(
+    "CONFIG_INVALID",
+    "tables.topic_name",
+    `Tables ${first} and ${second} would both go to topic ${topic}.`,
+    `sink.topic: "{database}.{table}"  # or tables: [..., "!${second}"]`,
+  );
+}
+
+/** Not an error: a dump holds the rows of tables whose names may not be looked up. */
+function noTable({ patterns, grantee }: TableRules): Finding {
+  const named = patterns.find(pattern => !pattern.startsWith("!")) ?? "";
+  const database = named.slice(0, named.indexOf("."));
+  const scope = /[*?]/.test(database) ? "*.*" : `\`${database.replaceAll("`", "``")}\`.*`;
+  return warning(
+    "tables.names",
+    `No table that our user sees matches ${patterns.join(", ")}: keys, columns and topics cannot be ` +
+      "checked before their first row comes.",
+    `GRANT SELECT ON ${scope} TO ${grantee}`,
+  );
+}
+
+const LISTED_MAX = 20;
+
+/**
+ * Rows of a table without key arrive in order, but nothing in their messages says which row is meant.
+ *
+ * @param compacted topics that Kafka keeps one record per key of.
+ */
+export function keyFindings(
+  tables: readonly CapturedTable[],
+  compacted: ReadonlySet<string>,
+): readonly Finding[] {
+  const check = "tables.primary_key";
+  const keyless = tables.filter(table => !table.hasPrimaryKey);
+  if (keyless.length === 0) {
+    return tables.length === 0 ? [] : [good(check, "Every captured table has a primary key.")];
+  }
+  const isRefused = ({ destination }: CapturedTable): boolean => compacted.has(destination ?? "");
+  const refused = keyless.filter(isRefused);
+  const others = keyless.filter(table => !isRefused(table));
+  return [
+    ...refused.map(table =>
+      fault(
+        "SINK_SETTING",
+        check,
+        `Table ${idOf(table)} has no primary key, but its topic ${table.destination ?? ""} is ` +
+          "compacted and takes no records without key.",
+        addKey(table),
+      ),
+    ),
+    ...others
+      .slice(0, LISTED_MAX)
+      .map(table =>
+        warning(
+          check,
+          `Table ${idOf(table)} has no primary key: its messages have none either, and all of them ` +
+            "go to one partition.",
+          addKey(table),
+        ),
+      ),
+    ...(others.length > LISTED_MAX
+      ? [warning(check, `${others.length - LISTED_MAX} more tables have no primary key.`, "")]
+      : []),
+  ];
+}
+
+function idOf({ database, name }: SourceTable): string {
+  return `${database}.${name}`;
+}
+
+function addKey(table: SourceTable): string {
+  return `ALTER TABLE ${quoted(table.database)}.${quoted(table.name)} ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`;
+}
+
+function quoted(name: string): string {
+  return `\`${name.replaceAll("`", "``")}\``;
+}
+
+/** @param columns those in question, as `MysqlServer.columns` lists them. */
+export function columnFindings(
+  tables: readonly CapturedTable[],
+  columns: readonly SourceColumn[],
+  serverVersion: string,
+): readonly Finding[] {
+  const captured = new Set(tables.map(idOf));
+  const ours = columns.filter(({ database, table }) => captured.has(`${database}.${table}`));
+  const findings = [
+    ...ours.filter(({ charset }) => charset !== "").map(partlyDecoded),
+    ...(isYearAmbiguous(serverVersion)
+      ? ours.filter(({ type }) => type === "year").map(column => ambiguous(column, serverVersion))
+      : []),
+  ];
+  if (findings.length > 0) return findings;
+  return tables.length === 0 ? [] : [good("tables.columns", "Every captured column can be read.")];
+}
+
+function partlyDecoded({ database, table, name, charset }: SourceColumn): Finding {
+  return warning(
+    "tables.columns",
+    `Column ${database}.${table}.${name} has the character set ${charset}, of which only ASCII can be ` +
+      "decoded: any other character in it stops the pipeline.",
+    `ALTER TABLE ${quoted(database)}.${quoted(table)} CONVERT TO CHARACTER SET utf8mb4`,
+  );
+}
+
+/** Between these versions a table map does not tell which columns beside a YEAR are unsigned. */
+function isYearAmbiguous(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
+  return major === 8 && minor === 0 && patch > 15 && patch < 29;
+}
+
+function ambiguous({ database, table, name }: SourceColumn, version: string): Finding {
+  return warning(
+    "tables.columns",
+    `Column ${database}.${table}.${name} is a YEAR: MySQL ${version} does not tell which columns beside ` +
+      "it are unsigned, and rows stop the pipeline if one is.",
+    `ALTER TABLE ${quoted(database)}.${quoted(table)} MODIFY ${quoted(name)} SMALLINT UNSIGNED`,
+  );
+}

@@ -1,0 +1,75 @@
+/** The checks of src/check, wired to one pipeline or to all of them. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { MysqlServer } from "../binlog/server.ts";
+import { checkPipeline, runningFinding, type Checked, type CheckOptions } from "../check/check.ts";
+import type { Config, PipelineConfig } from "../config/config.ts";
+import type { Finding } from "../core/finding.ts";
+import { silentLogger, type Logger } from "../core/logger.ts";
+import { kafkaClient, routerOf } from "./target.ts";
+
+type Given = "config" | "pipeline" | "index" | "server" | "logger" | "signal";
+
+/** Before a run: waits for what is down until the signal aborts, whose reason is then thrown. */
+export function checkBeforeRun(
+  options: Pick<CheckOptions, Given | "waitingFor">,
+): Promise<Checked> {
+  return checkPipeline({ ...options, ...placesOf(options.pipeline) });
+}
+
+/** For `tidemark check`: what is down when the signal aborts is a finding like others. */
+export async function checkAll(config: Config, signal: AbortSignal): Promise<readonly Finding[]> {
+  const server = new MysqlServer(config.source);
+  const lists = await Promise.all(
+    config.pipelines.map(async (pipeline, index) => {
+      const given = { config, pipeline, index, server, signal, logger: silentLogger };
+      const checked = await checkPipeline({ ...given, ...placesOf(pipeline), untilAborted: true });
+      const running = await isRunning(server, pipeline, checked);
+      return running ? [...checked.findings, runningFinding(pipeline.name)] : checked.findings;
+    }),
+  );
+  const distinct = new Map(
+    lists.flat().map(finding => [`${finding.check} ${finding.found}`, finding]),
+  );
+  return [...distinct.values()];
+}
+
+function placesOf(pipeline: PipelineConfig): Pick<CheckOptions, "router" | "kafka"> {
+  const { sink } = pipeline;
+  return { router: routerOf(sink), kafka: sink.type === "kafka" ? kafkaClient(sink) : undefined };
+}
+
+async function isRunning(
+  server: MysqlServer,
+  pipeline: PipelineConfig,
+  { findings, replicaUuid }: Checked,
+): Promise<boolean> {
+  const isReached = findings.some(({ check, ok }) => check === "mysql.connection" && ok);
+  if (!isReached) return false;
+  const uuid = replicaUuid ?? (await keptUuid(pipeline));
+  return uuid !== undefined && server.isDumping(uuid).catch(() => false);
+}
+
+async function keptUuid({ name, commitLog }: PipelineConfig): Promise<string | undefined> {
+  if (commitLog.type !== "file") return undefined;
+  const text = await readFile(join(commitLog.dir, `${name}.uuid`), "utf8").catch(() => undefined);
+  return text?.trim();
+}
+
+/** Logs the warnings that were not logged before; thousands of one kind take one line. */
+export function logWarnings(
+  findings: readonly Finding[],
+  { logger, logged }: { logger: Logger; logged: Set<string> },
+): void {
+  const kinds = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    if (finding.ok || finding.level !== "warning" || logged.has(finding.found)) continue;
+    logged.add(finding.found);
+    kinds.set(finding.check, [...(kinds.get(finding.check) ?? []), finding]);
+  }
+  for (const [check, [first, ...others]] of kinds) {
+    if (first === undefined) continue;
+    const more = others.length === 0 ? {} : { and_more: others.length };
+    logger.warn({ check, ...more, ...(first.fix === "" ? {} : { fix: first.fix }) }, first.found);
+  }
+}
