@@ -35,6 +35,12 @@ export interface AssemblerOptions {
   readonly rowBytesMax: number;
 }
 
+/**
+ * What a run of rows costs beside its bytes: measured 510 bytes of objects for a run of one row, and as
+ * much again for what waits for the garbage collector. Without it, small events would fill the memory
+ * several times over before the budget is reached.
+ */
+const CHANGE_BYTES = 768;
 /** Entries that carry no rows are cut at this many GTIDs, so that their marks stay small. */
 const GTIDS_MAX = 1000;
 
@@ -326,7 +332,8 @@ export class Assembler {
   /** Closes the entry being built. `cutAt` is where the next row event begins, if inside a transaction. */
   #cut(cutAt = 0): Entry {
     const mark = this.#mark(cutAt);
-    const entry: Entry = { seq: this.#seq, bytes: this.#bytesHeld, changes: this.#changes, mark };
+    const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
+    const entry: Entry = { seq: this.#seq, bytes, changes: this.#changes, mark };
     this.#seq += 1;
     this.#handedOut = mark;
     this.#clear();

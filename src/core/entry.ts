@@ -55,7 +55,7 @@ export interface Mark {
 export interface Entry {
   /** Dense: 0, 1, 2 … within one run of a pipeline. */
   readonly seq: number;
-  /** Bytes of row data, counted against the memory budget until the entry is delivered. */
+  /** Memory that its rows take, counted against the budget until the entry is delivered. */
   readonly bytes: number;
   readonly changes: readonly Change[];
   readonly mark: Mark;
