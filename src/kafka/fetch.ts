@@ -21,7 +21,6 @@ export interface Fetched {
   readonly error: number;
   readonly throttled: boolean;
   readonly highWatermark: number;
-  readonly logStart: number;
   /** Record batches; the last one may be cut off. */
   readonly batches: Buffer;
 }
@@ -51,7 +50,7 @@ function decodeAnswer(payload: Buffer): Fetched {
   const error = payload.readInt16BE(4);
   let at = 4 + 2 + 4; // Throttle time, error, session.
   if (error !== 0 || payload.readInt32BE(at) !== 1) {
-    const nothing = { highWatermark: -1, logStart: -1, batches: payload.subarray(0, 0) };
+    const nothing = { highWatermark: -1, batches: payload.subarray(0, 0) };
     return { error, throttled, ...nothing };
   }
   at += 4;
@@ -59,11 +58,10 @@ function decodeAnswer(payload: Buffer): Fetched {
   at += 4 + 4; // Number of partitions, partition.
   const partitionError = payload.readInt16BE(at);
   const highWatermark = Number(payload.readBigInt64BE(at + 2));
-  const logStart = Number(payload.readBigInt64BE(at + 18));
   at += 26;
   at += 4 + Math.max(0, payload.readInt32BE(at)) * 16; // Aborted transactions.
   at += 4; // Preferred replica.
   const length = payload.readInt32BE(at);
   const batches = payload.subarray(at + 4, at + 4 + Math.max(0, length));
-  return { error: partitionError, throttled, highWatermark, logStart, batches };
+  return { error: partitionError, throttled, highWatermark, batches };
 }

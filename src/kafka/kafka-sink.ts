@@ -11,6 +11,7 @@
  * 3. A topic's number of partitions is asked for once a run; keys keep their partition.
  * 4. An error never delivers anything. What cannot be waited for ends the sink, with one `failed`.
  */
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../core/clock.ts";
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { assert } from "../core/errors.ts";
@@ -82,6 +83,7 @@ export class KafkaSink implements Sink {
   constructor(options: KafkaSinkOptions) {
     const { clock, logger, troubles, pipeline } = options;
     this.#options = options;
+    setMaxListeners(0, this.#stop.signal); // Each lane that compares its tail waits on it.
     this.#client = new KafkaClient({ ...options.client, logger });
     const topics = new Topics({ client: this.#client, clock, logger, troubles });
     const create = options.createTopics;

@@ -6,6 +6,7 @@ import { TidemarkError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { KafkaClient } from "./client.ts";
 import type { Gate } from "./gate.ts";
+import { listOffsets } from "./list-offsets.ts";
 import { fetch, type Fetched } from "./fetch.ts";
 import {
   KafkaResponseError,
@@ -105,11 +106,10 @@ export class PartitionReader {
       const connection = await client.leaderConnection(topic, partition);
       const place = { topic, partition, offset: this.position };
       const fetched = await fetch(connection, { ...place, bytesMax: fetchBytes, waitMs });
-      if (fetched.error === OFFSET_OUT_OF_RANGE && fetched.logStart > this.position) {
-        this.position = fetched.logStart;
+      if (fetched.error === OFFSET_OUT_OF_RANGE) {
+        await this.#skipRemoved();
         return attempt();
       }
-      if (fetched.error === OFFSET_OUT_OF_RANGE) throw this.#recreated();
       if (fetched.error !== 0) throw new KafkaResponseError(fetched.error, "Fetch");
       return fetched;
     };
@@ -128,9 +128,15 @@ export class PartitionReader {
     return gate === undefined ? fetching() : gate.pass(fetching);
   }
 
-  #recreated(): TidemarkError {
-    const { topic, partition } = this.#options;
-    return new TidemarkError(
+  /** Begins where the log begins now: what stood before was removed by retention. */
+  async #skipRemoved(): Promise<void> {
+    const { client, topic, partition } = this.#options;
+    const [start = 0] = await listOffsets(client, topic, { partitions: [partition], at: "start" });
+    if (start > this.position) {
+      this.position = start;
+      return;
+    }
+    throw new TidemarkError(
       "COMMIT_LOG_UNUSABLE",
       `Topic ${topic}, partition ${partition}, ends before offset ${this.position}: it was made anew or ` +
         "cut off. Say where to go on with: tidemark position set.",

@@ -8,6 +8,7 @@ import {
   LEADER_NOT_AVAILABLE,
   TOPIC_ALREADY_EXISTS,
   UNKNOWN_TOPIC_OR_PARTITION,
+  errorCodeOf,
   isUnreachable,
   toKafkaError,
 } from "./kafka-errors.ts";
@@ -37,8 +38,6 @@ export interface Range {
 /** How often a topic is looked for before it counts as missing: news of it spreads slowly. */
 const LOOKS = 3;
 const LOOK_AGAIN_MS = 50;
-const EARLIEST = -2;
-const LATEST = -1;
 const TOPIC_RESOURCE = 2;
 const BROKER_RESOURCE = 4;
 
@@ -91,7 +90,14 @@ export class Topics {
   async #create(topic: string, create: CreateTopicOptions): Promise<void> {
     for (const { errorCode, errorMessage } of await this.#sendCreate(topic, create, false)) {
       if (errorCode === 0 || errorCode === TOPIC_ALREADY_EXISTS) continue;
-      throw new KafkaResponseError(errorCode, "CreateTopics", errorMessage);
+      const error = new KafkaResponseError(errorCode, "CreateTopics", errorMessage);
+      const code = errorCodeOf(error);
+      if (code === "SINK_UNAVAILABLE" || code === "ACCESS_DENIED") throw error;
+      throw new TidemarkError(
+        "SINK_SETTING",
+        `Topic ${topic} cannot be made: ${error.message}. Change create_topics, or make the topic yourself.`,
+        { cause: error },
+      );
     }
   }
 
@@ -146,44 +152,17 @@ export class Topics {
   /** Log start and end of the first `count` partitions; the end is what a plain consumer can read to. */
   ranges(topic: string, count: number, signal: AbortSignal): Promise<readonly Range[]> {
     return this.#retrying(`Asking for the offsets of topic ${topic}`, signal, async () => {
+      const { client } = this.#options;
       try {
-        const starts = await this.#offsets(topic, count, EARLIEST);
-        const ends = await this.#offsets(topic, count, LATEST);
+        const partitions = Array.from({ length: count }, (_, partition) => partition);
+        const starts = await listOffsets(client, topic, { partitions, at: "start" });
+        const ends = await listOffsets(client, topic, { partitions, at: "end" });
         return starts.map((start, partition) => ({ start, end: ends[partition] ?? start }));
       } catch (error) {
-        this.#options.client.forget(topic);
+        client.forget(topic);
         throw error;
       }
     });
-  }
-
-  async #offsets(topic: string, count: number, timestamp: number): Promise<readonly number[]> {
-    const { client } = this.#options;
-    const perLeader = new Map<number, { partition: number; timestamp: number }[]>();
-    for (let partition = 0; partition < count; partition += 1) {
-      const leader = await client.leader(topic, partition);
-      const list = perLeader.get(leader) ?? [];
-      list.push({ partition, timestamp });
-      perLeader.set(leader, list);
-    }
-    const offsets = new Array<number>(count).fill(0);
-    for (const [leader, partitions] of perLeader) {
-      const connection = await client.node(leader);
-      const answer = (await connection.request(apis.listOffsets, {
-        replicaId: -1,
-        isolationLevel: 0,
-        topics: [{ topic, partitions }],
-      })) as {
-        responses: readonly {
-          partitions: readonly { partition: number; errorCode: number; offset: string }[];
-        }[];
-      };
-      for (const { partition, errorCode, offset } of answer.responses[0]?.partitions ?? []) {
-        if (errorCode !== 0) throw new KafkaResponseError(errorCode, "ListOffsets");
-        offsets[partition] = Number(offset);
-      }
-    }
-    return offsets;
   }
 
   #retrying<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {

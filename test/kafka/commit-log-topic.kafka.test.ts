@@ -167,6 +167,17 @@ describe("CommitLogTopic", () => {
     await followingSecond;
   });
 
+  test("takes the highest generation also if an older instance has written after it", async () => {
+    const topic = uniqueName("log.older");
+    const [older, newer] = [make(topic), make(topic)];
+    await older.open(never);
+    await older.append(makeCheckpoint(1, 0), never);
+    await newer.open(never);
+    await newer.append(makeCheckpoint(2, 0), never);
+    await older.append(makeCheckpoint(1, 1), never);
+    expect(await make(topic).open(never)).toEqual(makeCheckpoint(2, 0));
+  });
+
   test("gives up an append when the signal aborts, and can append again", async () => {
     const topic = uniqueName("log.aborted");
     const log = make(topic);

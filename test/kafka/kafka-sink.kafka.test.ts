@@ -142,6 +142,19 @@ describe("KafkaSink", () => {
       expect(nextOffsets(events)).toEqual([...ids, "last"].map((_, i) => i + 1));
     });
 
+    test("begins where the log begins, if retention removes records meanwhile", async () => {
+      const topic = uniqueName("tail.removed");
+      await observer.createTopic(topic);
+      await observer.produce(topic, 0, [recordOf("a"), recordOf("b"), recordOf("c")]);
+      const sink = make();
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
+      await observer.deleteRecords(topic, 0, 2);
+      sink.write(["c", "d"].map((id, i) => ({ ...makeMessage(i, topic), id })));
+      await events.untilDelivered(2);
+      expect(nextOffsets(events)).toEqual([3, 4]);
+    });
+
     test("reads no tail for at-least-once", async () => {
       const topic = uniqueName("tail.none");
       await observer.createTopic(topic);

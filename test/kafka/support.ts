@@ -69,6 +69,14 @@ export class Observer {
     while ((await this.topics.partitions(topic, never)) !== undefined);
   }
 
+  /** Moves the log start, as retention does. */
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    const connection = await this.client.leaderConnection(topic, partition);
+    const api = { apiKey: 21, name: "DeleteRecords", versionMax: 1 };
+    const partitions = [{ partition, offset: String(before) }];
+    await connection.request(api, { topics: [{ topic, partitions }], timeout: 10_000 });
+  }
+
   /** @returns the offset of the first. */
   produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<number> {
     return this.#producer.send({ topic, partition }, records, never);
