@@ -7,6 +7,7 @@ const needsServers = ["test/**/*.{mysql,kafka,e2e,services}.test.ts"];
 /** `unit` needs nothing; `servers` starts real MySQL and Kafka and runs one file at a time. */
 export default defineConfig({
   test: {
+    globalSetup: "test/support/temporary-folder.ts",
     projects: [
       {
         define: define(),
