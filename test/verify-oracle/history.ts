@@ -17,6 +17,12 @@ type Step =
 export const KEYED = 0;
 export const KEYLESS = 3;
 
+export interface HistoryOptions {
+  readonly ids?: boolean;
+  readonly tombstones?: boolean;
+  readonly compacted?: boolean;
+}
+
 export class History {
   readonly journal = new Journal();
   readonly oracle: Oracle;
@@ -26,10 +32,11 @@ export class History {
   #transactions = 0;
   #position = 0;
 
-  constructor(options: { ids?: boolean; tombstones?: boolean } = {}) {
+  constructor(options: HistoryOptions = {}) {
     for (const table of tables) this.journal.addTable(table);
-    const { ids = true, tombstones = true } = options;
-    this.oracle = new Oracle({ journal: this.journal, ids, tombstones, database: "shop" });
+    const { ids = true, tombstones = true, compacted = false } = options;
+    const { journal } = this;
+    this.oracle = new Oracle({ journal, ids, tombstones, compacted, database: "shop" });
   }
 
   /** A transaction on one table; one that is not committed leaves its deliveries to the caller. */
@@ -72,8 +79,8 @@ export class History {
   }
 
   /** Every figure that is not 0, apart from `written` and `delivered`. */
-  faults(options: { compacted?: boolean } = {}): Readonly<Record<string, number>> {
-    const verdict = this.oracle.verdict(this.rows, { compacted: options.compacted ?? false });
+  faults(): Readonly<Record<string, number>> {
+    const verdict = this.oracle.verdict(this.rows);
     return Object.fromEntries(
       Object.entries(verdict).filter(
         ([name, count]) => count !== 0 && name !== "written" && name !== "delivered",
@@ -93,7 +100,7 @@ export class History {
 }
 
 /** Six rows: written, changed, deleted, made again, moved. */
-export function busyHistory(options: { ids?: boolean; tombstones?: boolean } = {}): History {
+export function busyHistory(options: HistoryOptions = {}): History {
   const history = new History(options);
   history.transaction(KEYED, [
     { kind: "create", slot: 0, version: 1 },

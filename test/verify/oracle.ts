@@ -55,6 +55,8 @@ export interface OracleOptions {
   readonly journal: Journal;
   /** False where deletes are not followed by tombstones (a file). */
   readonly tombstones: boolean;
+  /** Where older values of a row may be gone: its last message counts, and repeats are no faults. */
+  readonly compacted: boolean;
   /** False where messages carry no ids (a file). */
   readonly ids: boolean;
   /** The database, as `transaction.tables` of a checkpoint names tables `database.table`. */
@@ -172,6 +174,11 @@ export class Oracle {
   }
 
   #observeTombstone(delivery: Delivery, repeatedId: boolean): void {
+    if (this.#options.compacted) {
+      // The delete before it may be gone.
+      this.#numbers(this.#mirror, delivery.table).set(delivery.slot, 0);
+      return;
+    }
     const mirror = this.#numbers(this.#mirror, delivery.table).get(delivery.slot);
     const version = mirror >>> 1;
     if (repeatedId) {
@@ -241,7 +248,7 @@ export class Oracle {
       const transaction = transactions[i];
       if (!transaction || this.#checked.has(i)) continue;
       if (transaction.gtid === undefined || released.has(transaction.gtid)) {
-        if (transaction.gtid !== undefined) {
+        if (transaction.gtid !== undefined && !this.#options.compacted) {
           const missing = this.#missingOf(i);
           if (missing > 0) this.#ahead(missing, `transaction ${transaction.gtid}`);
           this.#open.delete(transaction.gtid);
@@ -252,7 +259,7 @@ export class Oracle {
       }
     }
     while (this.#checked.delete(this.#checkedBelow)) this.#checkedBelow += 1;
-    this.#checkOpenTransaction(record);
+    if (!this.#options.compacted) this.#checkOpenTransaction(record);
     for (const [topic, partitions] of Object.entries(record.next_offsets)) {
       for (const [partition, offset] of Object.entries(partitions)) {
         const missing = offset - end(topic, partition);
@@ -296,6 +303,11 @@ export class Oracle {
     this.#example(`commit_ahead: ${what} is released, but ${count} of it are not there`);
   }
 
+  /** Forgets what the last message of each row was, before the log is read again from its beginning. */
+  forgetRows(): void {
+    this.#mirror.length = 0;
+  }
+
   /** Messages of committed changes that have not arrived. */
   get missing(): number {
     return this.#eachMissing(() => undefined);
@@ -323,10 +335,10 @@ export class Oracle {
 
   /**
    * The figures. `rows` is what SELECT says now: by table of the journal, slot → version.
-   * With `compacted` only the last message of each row counts, and `lost` means that it is wrong.
+   * In a compacted topic `lost` counts the rows whose last message is wrong.
    */
-  verdict(rows: readonly ReadonlyMap<number, number>[], options: { compacted: boolean }): Verdict {
-    const { journal } = this.#options;
+  verdict(rows: readonly ReadonlyMap<number, number>[]): Verdict {
+    const { journal, compacted } = this.#options;
     this.#assertJournal(rows);
     let phantom = this.#phantom;
     for (let version = 0; version < journal.versionsEnd; version += 1) {
@@ -335,7 +347,7 @@ export class Oracle {
       if ((seen & DELETE) !== 0 && !journal.isDeleted(version)) phantom += 1;
     }
     let lost = 0;
-    if (!options.compacted) {
+    if (!compacted) {
       lost = this.#eachMissing((version, what) => {
         const table = journal.table(version)?.name ?? "?";
         this.#example(
@@ -347,11 +359,11 @@ export class Oracle {
     return {
       written: journal.written,
       delivered: this.#delivered,
-      lost: options.compacted ? stale : lost,
+      lost: compacted ? stale : lost,
       duplicated: this.#duplicated,
       out_of_order: this.#outOfOrder,
       phantom,
-      stale: lost > 0 || options.compacted ? 0 : stale,
+      stale: lost > 0 || compacted ? 0 : stale,
       commit_ahead: this.#commitAhead,
     };
   }

@@ -1,5 +1,7 @@
 /** What a check does to topics from outside: makes them, changes their settings, writes foreign records. */
 import kafkajs, { Kafka, logLevel, Partitioners, type Message } from "kafkajs";
+import { Consumer } from "../consumer.ts";
+import { until } from "../wait.ts";
 
 export interface TopicSpec {
   readonly topic: string;
@@ -10,9 +12,11 @@ export interface TopicSpec {
 }
 
 export class KafkaAdmin {
+  readonly #brokers: readonly string[];
   readonly #client: Kafka;
 
   constructor(brokers: readonly string[]) {
+    this.#brokers = brokers;
     this.#client = new Kafka({
       brokers: [...brokers],
       clientId: "tidemark-verify",
@@ -26,7 +30,8 @@ export class KafkaAdmin {
     await admin.connect();
     try {
       await admin.createTopics({
-        waitForLeaders: true,
+        // Its own wait gives up where not every broker knows the topic yet.
+        waitForLeaders: false,
         topics: specs.map(({ topic, partitions, config, nodes }) => ({
           topic,
           configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
@@ -42,6 +47,17 @@ export class KafkaAdmin {
       });
     } finally {
       await admin.disconnect();
+    }
+    const names = specs.map(({ topic }) => topic);
+    const partitions = specs.reduce((sum, spec) => sum + spec.partitions, 0);
+    const consumer = new Consumer(this.#brokers, topic => names.includes(topic));
+    try {
+      await until(async () => (await consumer.ends()).size === partitions, {
+        what: "the topics have leaders",
+        timeoutMs: 60_000,
+      });
+    } finally {
+      consumer.close();
     }
   }
 
