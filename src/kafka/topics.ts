@@ -3,6 +3,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import { apis, type BrokerConnection } from "./connection.ts";
+import { listOffsets } from "./list-offsets.ts";
 import {
   KafkaResponseError,
   LEADER_NOT_AVAILABLE,
