@@ -36,7 +36,8 @@ export async function launchKafka(options: KafkaOptions): Promise<Kafka> {
   const classPath = await kafkaProgram();
   return withFreshPorts(async () => {
     const dir = keptFolder("kafka");
-    const clusterId = randomBytes(16).toString("base64url");
+    // Kafka's tool takes an id that begins with a dash for an option.
+    const clusterId = `T${randomBytes(16).toString("base64url").slice(1)}`;
     const places: Place[] = [];
     for (let id = 1; id <= (options.brokers ?? 1); id += 1) {
       const ports = { port: await freePort(), controllerPort: await freePort() };
