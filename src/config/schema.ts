@@ -14,8 +14,9 @@ import {
   text,
   textMatching,
 } from "./scalars.ts";
+import { topicNameFault } from "../core/topic-name.ts";
 import { tablePatternFault } from "./table-pattern.ts";
-import { topicNameFault, topicTemplateFault } from "./topic.ts";
+import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
 
 /** Adds the fault that `check` finds in a text; undefined is none. */

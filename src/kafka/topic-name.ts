@@ -1,7 +1,6 @@
 /** Topic names made from the template, such as `{database}.{table}`. */
 import { TidemarkError } from "../core/errors.ts";
-
-const LENGTH_MAX = 249;
+import { topicNameFault } from "../core/topic-name.ts";
 
 /**
  * Kafka takes letters, digits, `.`, `_` and `-`; each other UTF-16 unit becomes `_uXXXX`.
@@ -12,7 +11,7 @@ export function topicName(template: string, table: { database: string; table: st
   const name = template
     .replace(/\{(database|table)\}/g, (_, part: "database" | "table") => table[part])
     .replace(/[^A-Za-z0-9._-]/g, escapeUnit);
-  const fault = faultOf(name);
+  const fault = topicNameFault(name);
   if (fault === undefined) return name;
   throw new TidemarkError(
     "CONFIG_INVALID",
@@ -23,12 +22,4 @@ export function topicName(template: string, table: { database: string; table: st
 
 function escapeUnit(unit: string): string {
   return `_u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-}
-
-function faultOf(name: string): string | undefined {
-  if (name === "") return "a topic needs a name";
-  if (name === "." || name === "..") return "Kafka does not allow this name";
-  if (name.length > LENGTH_MAX)
-    return `it has ${name.length} characters, Kafka allows ${LENGTH_MAX}`;
-  return undefined;
 }

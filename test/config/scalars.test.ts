@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { brokerHost, isLoopback, parseBroker } from "../../src/config/broker.ts";
 import { formatSize, parseSize } from "../../src/config/scalars.ts";
-import { topicNameFault, topicTemplateFault } from "../../src/config/topic.ts";
+import { topicTemplateFault } from "../../src/config/topic.ts";
+import { topicNameFault } from "../../src/core/topic-name.ts";
 
 describe("sizes", () => {
   test.each<[string | number, number | undefined]>([
