@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { errorCodes } from "../../src/core/errors.ts";
 import { buildBundle, root, runBundle } from "../support/bundle.ts";
 import { compose, service, variables } from "./compose.ts";
@@ -105,7 +106,7 @@ describe("docker-compose.yml", () => {
     for (const [, { depends_on = {} }] of services) {
       for (const [name, { condition }] of Object.entries(depends_on)) {
         expect(condition).toBe("service_healthy");
-        expect(service(name).healthcheck?.test.length).toBeGreaterThan(1);
+        expect(service(name).healthcheck?.test?.length).toBeGreaterThan(1);
       }
     }
     expect(Object.keys(service("tidemark").depends_on ?? {}).sort()).toEqual(["kafka", "mysql"]);
@@ -128,6 +129,11 @@ describe("docker-compose.yml", () => {
       .filter(line => /^\w/.test(line))
       .map(line => line.split("=") as [string, string]);
     expect(new Map(example)).toEqual(variables);
+  });
+
+  test("has Tidemark's health asked for just when it listens", () => {
+    const config = parse(read("deploy/compose/tidemark.yaml")) as object;
+    expect(service("tidemark").healthcheck?.disable ?? false).toBe(!("http" in config));
   });
 
   test("gives Tidemark longer to stop than its drain takes", () => {
