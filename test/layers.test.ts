@@ -14,9 +14,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   queue: ["core", "formats", "sinks/sink.ts"],
   kafka: ["core", "sinks/sink.ts", "watcher/commit-log.ts"],
   check: ["core", "config", "binlog", "kafka"],
-  decode: ["core", "config", "formats", "binlog"],
+  decode: ["core", "config", "formats", "binlog", "pipeline/start.ts"],
   pipeline: ["core", "config", "formats", "binlog", "sinks", "watcher", "queue", "kafka", "check"],
-  cli: ["core", "config", "check", "decode", "pipeline"],
+  position: ["core", "config", "binlog", "kafka", "watcher", "pipeline"],
+  cli: ["core", "config", "check", "decode", "pipeline", "position"],
   "main.ts": ["cli"],
 };
 

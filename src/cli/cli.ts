@@ -10,6 +10,9 @@ import {
   withTimeout,
   type ConfigFlags,
 } from "./config-options.ts";
+import { movePosition, showPosition, type PositionFlags } from "./position-command.ts";
+import { completionScript } from "./completion.ts";
+import { decodeCommand, parseLimit, type DecodeFlags } from "./decode-command.ts";
 import { Reporter } from "./reporter.ts";
 import { endSoon, runCommand } from "./run-command.ts";
 import type { RunFlags } from "./run-command.ts";
@@ -84,7 +87,78 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
       outcome.exitCode = await checkCommand({ source, target, flags, reporter });
       endSoon(QUESTIONS_END_MS);
     });
+  addPosition(program, reporter);
+  addDecode(program, reporter);
+  program
+    .command("completion")
+    .description("print a script that completes commands and options in a shell")
+    .argument("<shell>", "bash, zsh or fish")
+    .addHelpText("after", COMPLETION_HELP)
+    .action((shell: string) => {
+      process.stdout.write(completionScript(program, shell));
+    });
   return program;
+}
+
+function addDecode(program: Command, reporter: Reporter): void {
+  program
+    .command("decode")
+    .description("print a server's changes as lines of JSON, without a pipeline")
+    .argument("<source>", "mysql://user@host:3306/database, or without a database")
+    .option("--start <place>", "latest, earliest, FILE:POSITION or a GTID set", "latest")
+    .option(
+      "--tables <pattern...>",
+      "such as 'shop.*' '!shop.audit_*' (default: all of the database)",
+    )
+    .option("--limit <number>", "end after so many lines", parseLimit, Infinity)
+    .option("--set <path=value...>", "change one value, such as source.tls.mode=required")
+    .addHelpText("after", DECODE_HELP)
+    .action(async (source: string, flags: DecodeFlags) => {
+      await decodeCommand(source, flags, reporter);
+      endSoon(QUESTIONS_END_MS);
+    });
+}
+
+function addPosition(program: Command, reporter: Reporter): void {
+  const position = program
+    .command("position")
+    .description("show where a pipeline stands in the binlog, or put it somewhere else")
+    .addHelpText("after", POSITION_HELP);
+
+  withPipeline(withConfigOptions(position.command("show")))
+    .description("print the checkpoint of each pipeline")
+    .addHelpText("after", POSITION_HELP)
+    .action(
+      async (source: string | undefined, target: string | undefined, flags: PositionFlags) => {
+        await showPosition({ source, target, flags, reporter });
+        endSoon(QUESTIONS_END_MS);
+      },
+    );
+
+  withPipeline(
+    withConfigOptions(
+      position.command("set").argument("<place>", "latest, earliest, FILE:POSITION or a GTID set"),
+    ),
+  )
+    .description("let a pipeline go on at another place; what that skips or repeats is said")
+    .addHelpText("after", POSITION_HELP)
+    .action(
+      async (
+        place: string,
+        source: string | undefined,
+        target: string | undefined,
+        flags: PositionFlags,
+      ) => {
+        await movePosition({ place, source, target, flags, reporter });
+        endSoon(QUESTIONS_END_MS);
+      },
+    );
+}
+
+function withPipeline(command: Command): Command {
+  return withTimeout(command, CHECK_TIMEOUT_S)
+    .option("--pipeline <name>", "the pipeline, where the configuration has several")
+    .option("--json", "print JSON");
 }
 
 function parseLogLevel(value: string): string {
@@ -98,6 +172,8 @@ Examples:
   tidemark run mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092
   tidemark run --config tidemark.yaml
   tidemark check --config tidemark.yaml
+  tidemark position show
+  tidemark decode mysql://cdc@127.0.0.1/shop --limit 10
 
 Exit codes: 0 done, 64 usage, 65 data or position unusable, 69 not reachable or not drained in time,
 70 a bug, 75 another instance took over, 77 no privilege or wrong password, 78 bad configuration or
@@ -129,3 +205,32 @@ Examples:
   tidemark check mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092
   tidemark check --config /etc/tidemark.yaml --connect-timeout 60
   tidemark check --json | jq -r '.[] | select(.ok | not) | .fix'`;
+
+const POSITION_HELP = `
+set looks whether the server can be read from the place, and then writes it into the commit log with
+the present ends of the destination. It needs the file commit log for itself (exit code 75 while an
+instance runs); with a commit log in Kafka, an instance that runs ends by itself (75).
+
+Examples:
+  tidemark position show --config tidemark.yaml
+  tidemark position show --pipeline shop --json
+  tidemark position set latest --config tidemark.yaml --pipeline shop
+  tidemark position set binlog.000003:4711
+  tidemark position set 6db3edf2-e588-11f1-8730-02fc00000001:1-20013
+  tidemark position set earliest mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092`;
+
+const DECODE_HELP = `
+A line holds the rows of one event, or a statement such as ALTER TABLE; passwords in statements are left
+out. It reads as a replica of its own and keeps no position, so that pipelines are not disturbed. It ends
+at --limit, at SIGINT, or when the program that reads its output ends.
+
+Examples:
+  tidemark decode mysql://cdc@127.0.0.1/shop | jq .
+  tidemark decode mysql://cdc@127.0.0.1 --start binlog.000003:4 --limit 10
+  tidemark decode mysql://cdc@127.0.0.1/shop --start earliest --tables 'shop.orders'`;
+
+const COMPLETION_HELP = `
+Examples:
+  source <(tidemark completion bash)
+  tidemark completion zsh > "\${fpath[1]}/_tidemark"
+  tidemark completion fish > ~/.config/fish/completions/tidemark.fish`;

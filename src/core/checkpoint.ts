@@ -145,7 +145,7 @@ export function parseCheckpoint(text: string, where: string): Checkpoint {
     new TidemarkError(
       "COMMIT_LOG_UNUSABLE",
       `The checkpoint in ${where} cannot be used: ${reason}. ` +
-        "Restore it, or remove it and set source.start to the position to begin at.",
+        "Restore it, or say where to go on with: tidemark position set.",
     );
   let value: unknown;
   try {

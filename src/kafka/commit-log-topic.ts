@@ -13,7 +13,7 @@ import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/ch
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { Troubles } from "../core/troubles.ts";
-import type { CommitLog } from "../watcher/commit-log.ts";
+import type { LastRecord, ReplaceableCommitLog } from "../watcher/commit-log.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Logger } from "../core/logger.ts";
 import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
@@ -45,7 +45,7 @@ const FULL_MAP_EVERY_MS = 10 * 60_000;
 const FOLLOW_MS = 1_000;
 const READ_BYTES = 1024 * 1024;
 
-export class CommitLogTopic implements CommitLog {
+export class CommitLogTopic implements ReplaceableCommitLog {
   readonly #options: CommitLogTopicOptions;
   readonly #topic: string;
   readonly #client: KafkaClient;
@@ -73,19 +73,36 @@ export class CommitLogTopic implements CommitLog {
 
   async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    const { clock, logger, troubles, replicationFactor = -1 } = this.#options;
-    const create = { partitions: 1, replicationFactor, config: COMMIT_LOG_CONFIG };
-    await this.#checkSettings(await this.#topics.ensure(this.#topic, create, either), either);
-    const [range] = await this.#topics.ranges(this.#topic, 1, either);
-    const { start, end } = range ?? { start: 0, end: 0 };
+    const { end, ...records } = await this.#openTopic(either);
+    const { clock, logger, troubles } = this.#options;
     const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
-    const reader = new PartitionReader(
-      { ...place, client: this.#client, fetchBytes: READ_BYTES },
-      start,
-    );
-    const latest = await this.#readLatest(reader, end, either);
     this.#follower = new PartitionReader({ ...place, client: this.#followClient }, end);
-    return latest;
+    return this.#valid(records);
+  }
+
+  async openToReplace(signal: AbortSignal): Promise<LastRecord> {
+    const records = await this.#openTopic(AbortSignal.any([signal, this.#stop.signal]));
+    const { checkpoint, map } = records;
+    const generation = Math.max(checkpoint.value?.generation ?? 0, map.value?.generation ?? 0);
+    try {
+      return { checkpoint: this.#valid(records), generation, damage: undefined };
+    } catch (error) {
+      if (!(error instanceof TidemarkError)) throw error;
+      return { checkpoint: undefined, generation, damage: error };
+    }
+  }
+
+  async read(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const partitions = await this.#topics.partitions(this.#topic, either);
+    return partitions === undefined ? undefined : this.#valid(await this.#readRecords(either));
+  }
+
+  async #openTopic(signal: AbortSignal): Promise<Records> {
+    const { replicationFactor = -1 } = this.#options;
+    const create = { partitions: 1, replicationFactor, config: COMMIT_LOG_CONFIG };
+    await this.#checkSettings(await this.#topics.ensure(this.#topic, create, signal), signal);
+    return this.#readRecords(signal);
   }
 
   async #checkSettings(partitions: number, signal: AbortSignal): Promise<void> {
@@ -94,32 +111,41 @@ export class CommitLogTopic implements CommitLog {
     if (fault !== undefined) throw new TidemarkError("SINK_SETTING", `${fault} ${REMEDY}`);
   }
 
-  async #readLatest(
-    reader: PartitionReader,
-    end: number,
-    signal: AbortSignal,
-  ): Promise<Checkpoint | undefined> {
-    const { pipeline } = this.#options;
-    let checkpoint: Checkpoint | undefined;
-    let map: OffsetMap | undefined;
+  async #readRecords(signal: AbortSignal): Promise<Records> {
+    const { clock, logger, troubles, pipeline } = this.#options;
+    const [range] = await this.#topics.ranges(this.#topic, 1, signal);
+    const { start, end } = range ?? { start: 0, end: 0 };
+    const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
+    const reader = new PartitionReader(
+      { ...place, client: this.#client, fetchBytes: READ_BYTES },
+      start,
+    );
+    const checkpoint = new Newest(record => this.#parse(record, parseCheckpoint));
+    const map = new Newest(record => this.#parse(record, parseOffsetMap));
     for await (const records of reader.until(end, signal)) {
       for (const record of records) {
         const key = record.key?.toString();
-        if (key === pipeline) checkpoint = later(checkpoint, this.#parse(record, parseCheckpoint));
-        else if (key === `${pipeline}/offsets`) {
-          map = later(map, this.#parse(record, parseOffsetMap));
-        }
+        if (key === pipeline) checkpoint.add(record);
+        else if (key === `${pipeline}/offsets`) map.add(record);
       }
     }
-    if (checkpoint === undefined) return undefined;
-    if (map?.generation !== checkpoint.generation) {
+    return { checkpoint, map, end };
+  }
+
+  /** @throws TidemarkError COMMIT_LOG_UNUSABLE */
+  #valid({ checkpoint, map }: Omit<Records, "end">): Checkpoint | undefined {
+    const damage = checkpoint.damage ?? map.damage;
+    if (damage !== undefined) throw damage;
+    if (checkpoint.value === undefined) return undefined;
+    if (map.value?.generation !== checkpoint.value.generation) {
       throw new TidemarkError(
         "COMMIT_LOG_UNUSABLE",
-        `The commit-log topic ${this.#topic} has a checkpoint of pipeline ${pipeline}, but not the offsets ` +
-          "that belong to it. Say where to go on with: tidemark position set.",
+        `The commit-log topic ${this.#topic} has a checkpoint of pipeline ${this.#options.pipeline}, but ` +
+          "not the offsets that belong to it. Say where to go on with: tidemark position set.",
       );
     }
-    return { ...checkpoint, next_offsets: merged(map.next_offsets, checkpoint.next_offsets) };
+    const next_offsets = merged(map.value.next_offsets, checkpoint.value.next_offsets);
+    return { ...checkpoint.value, next_offsets };
   }
 
   #parse<T>(record: ReadRecord, parse: (text: string, where: string) => T): T {
@@ -265,6 +291,36 @@ function uuidOf(bits: Buffer): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-function later<T extends { generation: number; sequence: number }>(a: T | undefined, b: T): T {
-  return a !== undefined && compareCheckpoints(a, b) > 0 ? a : b;
+interface Records {
+  readonly checkpoint: Newest<Checkpoint>;
+  readonly map: Newest<OffsetMap>;
+  /** The offset after the last one that was read. */
+  readonly end: number;
+}
+
+/**
+ * The newest record of one key. A damaged one makes all of them unusable, as it may have been the newest,
+ * until one follows whose generation is above all before it: `position set` has written that.
+ */
+class Newest<T extends { generation: number; sequence: number }> {
+  readonly #parse: (record: ReadRecord) => T;
+  value: T | undefined;
+  damage: TidemarkError | undefined;
+
+  constructor(parse: (record: ReadRecord) => T) {
+    this.#parse = parse;
+  }
+
+  add(record: ReadRecord): void {
+    let next: T;
+    try {
+      next = this.#parse(record);
+    } catch (error) {
+      if (!(error instanceof TidemarkError)) throw error;
+      this.damage = error;
+      return;
+    }
+    if (next.generation > (this.value?.generation ?? 0)) this.damage = undefined;
+    if (this.value === undefined || compareCheckpoints(this.value, next) <= 0) this.value = next;
+  }
 }

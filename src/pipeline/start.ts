@@ -16,7 +16,9 @@ export interface Start {
   readonly sameServer: boolean;
 }
 
-const MENDED = "Set a new position with `tidemark position set`.";
+const MENDED =
+  "Set a new position with `tidemark position set earliest` (what the server still has is sent, perhaps " +
+  "again) or `tidemark position set latest` (what lies between is never sent).";
 
 /** @throws TidemarkError POSITION_UNUSABLE if the server cannot go on where the checkpoint ends. */
 export async function startAtCheckpoint(
@@ -112,6 +114,7 @@ export async function startFresh(server: MysqlServer, start: StartConfig): Promi
       return at(found, found.gtidSet);
     }
     case "position":
+      await checkPlace(server, start);
       return at(start, undefined);
     case "gtid-set": {
       const position: SourcePosition = {
@@ -127,3 +130,27 @@ export async function startFresh(server: MysqlServer, start: StartConfig): Promi
     }
   }
 }
+
+/** A dump that begins inside a transaction cannot be read, or would leave out the rows before. */
+async function checkPlace(
+  server: MysqlServer,
+  { file, position }: { readonly file: string; readonly position: number },
+): Promise<void> {
+  const size = await server.fileSize(file);
+  const unusable = (reason: string): TidemarkError =>
+    new TidemarkError(
+      "POSITION_UNUSABLE",
+      `The server cannot be read from ${file}:${position}: ${reason}.`,
+    );
+  if (size === undefined) throw unusable(`it has no binlog file ${file}`);
+  if (position > size) throw unusable(`the file has ${size} bytes`);
+  if (position === size) return;
+  const event = await server.eventAt(file, position);
+  if (event === undefined) throw unusable("no event begins there");
+  if (!BETWEEN_TRANSACTIONS.test(event)) {
+    throw unusable(`it lies inside a transaction, before an event ${event}`);
+  }
+}
+
+/** Events that stand where one transaction has ended and the next has not begun. */
+const BETWEEN_TRANSACTIONS = /gtid|^(Format_desc|Rotate|Stop|Heartbeat)/i;

@@ -17,17 +17,17 @@ import { FileSink } from "../sinks/file-sink.ts";
 import type { Sink } from "../sinks/sink.ts";
 import { StdoutSink } from "../sinks/stdout-sink.ts";
 import { CommitLogFile } from "../watcher/commit-log-file.ts";
-import type { CommitLog } from "../watcher/commit-log.ts";
+import type { ReplaceableCommitLog } from "../watcher/commit-log.ts";
 
 export interface Target {
   readonly sink: Sink;
-  readonly commitLog: CommitLog;
+  readonly commitLog: ReplaceableCommitLog;
   readonly router: Router;
   /** How many bytes of encoded messages the sink holds at most: its part of the memory budget. */
   readonly backlogBytes: number;
 }
 
-interface TargetOptions {
+export interface TargetOptions {
   readonly config: Config;
   readonly pipeline: PipelineConfig;
   readonly logger: Logger;
@@ -78,7 +78,7 @@ export function routerOf(sink: SinkConfig): Router {
   return (database, table) => topicName(sink.topic, { database, table });
 }
 
-function makeCommitLog({ pipeline, logger, clock }: TargetOptions): CommitLog {
+export function makeCommitLog({ pipeline, logger, clock }: TargetOptions): ReplaceableCommitLog {
   const { commitLog, sink } = pipeline;
   if (commitLog.type === "file" || sink.type !== "kafka") {
     const dir = commitLog.type === "file" ? commitLog.dir : "";

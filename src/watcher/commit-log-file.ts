@@ -18,7 +18,7 @@ import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
-import type { CommitLog } from "./commit-log.ts";
+import type { LastRecord, ReplaceableCommitLog } from "./commit-log.ts";
 import { LockFile } from "./lock-file.ts";
 
 export interface CommitLogFileOptions {
@@ -34,7 +34,7 @@ export interface CommitLogFileOptions {
 const FOLLOW_MS = 1_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-export class CommitLogFile implements CommitLog {
+export class CommitLogFile implements ReplaceableCommitLog {
   readonly #options: CommitLogFileOptions;
   readonly #lock: LockFile;
   readonly #path: string;
@@ -52,7 +52,29 @@ export class CommitLogFile implements CommitLog {
     });
   }
 
-  async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
+  open(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    return this.#open(signal, () => this.#read());
+  }
+
+  openToReplace(signal: AbortSignal): Promise<LastRecord> {
+    return this.#open(signal, async () => {
+      try {
+        const checkpoint = await this.#read();
+        return { checkpoint, generation: checkpoint?.generation ?? 0, damage: undefined };
+      } catch (error) {
+        const isDamage = error instanceof TidemarkError && error.code === "COMMIT_LOG_UNUSABLE";
+        if (!isDamage || error instanceof ForeignCheckpoint) throw error;
+        const text = (await readIfThere(this.#path)) ?? "";
+        return { checkpoint: undefined, generation: readableGeneration(text), damage: error };
+      }
+    });
+  }
+
+  read(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    return this.#retrying(`Reading the commit log ${this.#path}`, signal, () => this.#read());
+  }
+
+  async #open<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
     const { dir } = this.#options;
     await this.#retrying(`Opening the commit log in ${dir}`, signal, async () => {
       await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -62,7 +84,7 @@ export class CommitLogFile implements CommitLog {
     try {
       return await this.#retrying(`Reading the commit log ${this.#path}`, signal, async () => {
         await this.#removeLeftovers();
-        return this.#read();
+        return read();
       });
     } catch (error) {
       await this.close();
@@ -121,7 +143,7 @@ export class CommitLogFile implements CommitLog {
     if (text === undefined) return undefined;
     const checkpoint = parseCheckpoint(text, this.#path);
     if (checkpoint.pipeline === this.#options.pipeline) return checkpoint;
-    throw new TidemarkError(
+    throw new ForeignCheckpoint(
       "COMMIT_LOG_UNUSABLE",
       `${this.#path} holds the checkpoint of pipeline ${checkpoint.pipeline}, not of ` +
         `${this.#options.pipeline}. Restore the right file, or choose another folder.`,
@@ -170,6 +192,15 @@ export class CommitLogFile implements CommitLog {
     const remedy = `The user that runs this must be able to write in the folder ${this.#options.dir}.`;
     return new TidemarkError("SINK_SETTING", `${message} ${remedy}`, { cause: thrown });
   }
+}
+
+/** It belongs to somebody, so it is never replaced. */
+class ForeignCheckpoint extends TidemarkError {}
+
+/** Of a record that is not whole. The lock keeps others away, so any number above it will do. */
+function readableGeneration(text: string): number {
+  const generation = Number(/"generation":(\d{1,15})\b/.exec(text)?.[1] ?? 0);
+  return Number.isSafeInteger(generation) ? generation : 0;
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

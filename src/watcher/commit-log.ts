@@ -3,6 +3,7 @@
  * test/contract/commit-log.ts holds the tests that every implementation passes.
  */
 import type { Checkpoint } from "../core/checkpoint.ts";
+import type { TidemarkError } from "../core/errors.ts";
 
 export interface CommitLog {
   /**
@@ -34,4 +35,26 @@ export interface CommitLog {
   replicaUuid(): Promise<string>;
 
   close(): Promise<void>;
+}
+
+/** What a commit log holds for someone who will put another checkpoint in its place. */
+export interface LastRecord {
+  /** The valid one; undefined if there is none, or it is damaged. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** The highest that can be read; 0 without any. */
+  readonly generation: number;
+  /** Why it cannot be used as it is. */
+  readonly damage: TidemarkError | undefined;
+}
+
+/** For `tidemark position`, which looks at checkpoints and replaces them. */
+export interface ReplaceableCommitLog extends CommitLog {
+  /**
+   * As `open`, but damage does not stop it. A record of a higher generation, appended after that, counts
+   * whatever stands before it.
+   */
+  openToReplace(signal: AbortSignal): Promise<LastRecord>;
+
+  /** The valid record, without taking the lock and without making anything. */
+  read(signal: AbortSignal): Promise<Checkpoint | undefined>;
 }

@@ -1,0 +1,118 @@
+/**
+ * Puts a pipeline to another place of the binlog:
+ *
+ *   1. the place is looked for on the server; nothing is changed if it cannot be read from there
+ *   2. the commit log is opened, under its lock where it has one, even if its record is damaged
+ *   3. a record of the next generation is written, which ends an instance that runs, with the present ends
+ *      of the destination: what stands before them is not compared with what will be sent
+ */
+import { MysqlServer } from "../binlog/server.ts";
+import type { Config, PipelineConfig, StartConfig } from "../config/config.ts";
+import { outputHash } from "../config/output-hash.ts";
+import { compileTableFilter } from "../config/table-pattern.ts";
+import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
+import { READER } from "../pipeline/build.ts";
+import { Patience } from "../pipeline/patience.ts";
+import { startFresh, type Start } from "../pipeline/start.ts";
+import { kafkaClient, makeCommitLog, routerOf } from "../pipeline/target.ts";
+import type { LastRecord } from "../watcher/commit-log.ts";
+import { Progress } from "../watcher/progress.ts";
+import { effectOf } from "./effect.ts";
+import { endsWithoutTopics, topicEnds, type Ends } from "./ends.ts";
+
+export interface PositionRequest {
+  readonly config: Config;
+  readonly pipeline: PipelineConfig;
+  /** How long MySQL and the destination may take to be reached. */
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+export interface PositionSet {
+  readonly checkpoint: Checkpoint;
+  readonly before: LastRecord;
+  /** What is skipped or repeated, in a sentence. */
+  readonly effect: string;
+  readonly tornBytes: number;
+}
+
+/** @throws TidemarkError POSITION_UNUSABLE for a place that the server has not, TAKEN_OVER for a lock. */
+export async function setPosition(
+  request: PositionRequest,
+  place: StartConfig,
+): Promise<PositionSet> {
+  const { config, pipeline, timeoutMs, logger } = request;
+  const patience = new Patience(timeoutMs, systemClock);
+  const { signal } = patience;
+  const server = new MysqlServer(config.source);
+  const commitLog = makeCommitLog({ config, pipeline, logger, clock: systemClock });
+  const ask = <T>(doing: string, attempt: () => Promise<T>): Promise<T> =>
+    retrying(attempt, { clock: systemClock, logger, signal, doing });
+  try {
+    patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
+    const start: Start = await ask("Asking MySQL", () => startFresh(server, place));
+    const topics = await ask("Asking MySQL", () => topicsOf(server, pipeline));
+    patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
+    const before = await commitLog.openToReplace(signal);
+    patience.waitingFor("The destination", "SINK_UNAVAILABLE");
+    const { nextOffsets, tornBytes } = await endsOf(request, { topics, before, signal });
+    const progress = new Progress({
+      pipeline: pipeline.name,
+      reader: READER,
+      delivery: pipeline.sink.delivery,
+      output: outputHash(pipeline),
+      clock: systemClock,
+    });
+    progress.begin({ generation: before.generation + 1, position: start.position, nextOffsets });
+    const checkpoint = progress.nextCheckpoint();
+    await commitLog.append(checkpoint, signal);
+    const old = before.checkpoint && sourcePosition(before.checkpoint);
+    const effect = await ask("Asking MySQL", () => effectOf(server, old, start.position));
+    return { checkpoint, before, effect, tornBytes };
+  } finally {
+    patience.end();
+    await commitLog.close();
+  }
+}
+
+/** The valid checkpoint; undefined if there is none. */
+export async function readPosition(request: PositionRequest): Promise<Checkpoint | undefined> {
+  const { config, pipeline, timeoutMs, logger } = request;
+  const patience = new Patience(timeoutMs, systemClock);
+  const commitLog = makeCommitLog({ config, pipeline, logger, clock: systemClock });
+  patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
+  try {
+    return await commitLog.read(patience.signal);
+  } finally {
+    patience.end();
+    await commitLog.close();
+  }
+}
+
+/** Those that the tables lead to which exist now. */
+async function topicsOf(server: MysqlServer, { tables, sink }: PipelineConfig): Promise<string[]> {
+  if (sink.type !== "kafka") return [];
+  const wants = compileTableFilter(tables);
+  const router = routerOf(sink);
+  // A name without placeholders is known without asking for tables, which our user may not see.
+  const fixed = sink.topic.includes("{") ? [] : [sink.topic];
+  const all = await server.tables();
+  const named = all
+    .filter(({ database, name }) => wants(database, name))
+    .map(({ database, name }) => router(database, name));
+  return [...new Set([...fixed, ...named])];
+}
+
+function endsOf(
+  { pipeline, logger }: PositionRequest,
+  known: { topics: readonly string[]; before: LastRecord; signal: AbortSignal },
+): Promise<Ends> {
+  const { topics, before, signal } = known;
+  const { sink } = pipeline;
+  if (sink.type !== "kafka") return endsWithoutTopics(pipeline);
+  const written = Object.keys(before.checkpoint?.next_offsets ?? {});
+  return topicEnds(kafkaClient(sink), [...new Set([...topics, ...written])], { logger, signal });
+}
