@@ -367,6 +367,7 @@ export class Campaign {
   async finish(options: FinishOptions = {}): Promise<Outcome> {
     const { unreleased } = await this.drain();
     const exit = await this.product.terminate();
+    const repeated = this.oracle.soFar()["duplicated"] ?? 0;
     if (this.setup.compacted) {
       // As a consumer that begins now sees it.
       this.#consumer?.rewind();
@@ -376,7 +377,7 @@ export class Campaign {
     const verdict = this.oracle.verdict(await this.#selectVersions());
     return this.#outcome(verdict, {
       ...options,
-      extra: { ...options.extra, unreleased },
+      extra: { ...options.extra, unreleased, ...(this.setup.compacted ? { repeated } : {}) },
       conditions: { ...options.conditions, exit: exit.code === 0, released: unreleased === 0 },
     });
   }
@@ -387,7 +388,7 @@ export class Campaign {
     // Repeats are promised there, and an older value may come again as long as it is not the last.
     const judged: Record<string, number> = { ...verdict };
     if (this.setup.compacted) {
-      Object.assign(judged, { duplicated: 0, out_of_order: 0, repeated: verdict.duplicated });
+      Object.assign(judged, { duplicated: 0, out_of_order: 0 });
     }
     const broken = Object.entries(conditions).flatMap(([name, holds]) => (holds ? [] : [name]));
     const figures: Record<string, Figure> = {
@@ -472,10 +473,13 @@ export function combined(outcomes: readonly Outcome[]): Outcome {
   for (const outcome of outcomes) {
     for (const [name, value] of Object.entries(outcome.figures)) {
       const before = figures[name];
-      if (typeof value !== "number" || typeof before !== "number") figures[name] = before ?? value;
-      else if (/_max$|_mb$|_ms$|^largest|^seed$/.test(name))
+      if (typeof value !== "number" || typeof before !== "number" || name === "seed") {
+        figures[name] = before ?? value;
+      } else if (/_max$|_mb$|_ms$|^largest/.test(name)) {
         figures[name] = Math.max(before, value);
-      else figures[name] = before + value;
+      } else {
+        figures[name] = before + value;
+      }
     }
   }
   return {
