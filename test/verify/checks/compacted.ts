@@ -16,6 +16,9 @@ import { sleep, until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 import { KafkaAdmin } from "./kafka-admin.ts";
 
+/** One replica each, in a cluster that asks for two by default. */
+const oneReplica = { "min.insync.replicas": "1" } as const;
+
 /** Compaction that begins as soon as a segment is closed, and segments that are closed soon. */
 const quickCompaction = {
   "cleanup.policy": "compact",
@@ -65,13 +68,13 @@ async function compactedEvents({ options, servers, mutant }: CheckContext): Prom
       ...keyedTables.map(({ name }) => ({
         topic: campaign.topic(name),
         partitions: 4,
-        config: quickCompaction,
+        config: { ...quickCompaction, ...oneReplica },
         nodes: [first.id, second.id],
       })),
       {
         topic: commitLogTopic,
         partitions: 1,
-        config: { "cleanup.policy": "compact" },
+        config: { "cleanup.policy": "compact", ...oneReplica },
         nodes: [third.id],
       },
     ]);
