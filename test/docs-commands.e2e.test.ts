@@ -124,7 +124,9 @@ describe.each(pages)("%s", page => {
     }
   });
 
-  describe.runIf(typed.length > 0)("its commands", () => {
+  if (typed.length === 0) return;
+
+  describe("its commands", () => {
     let cache = "";
     let folder = "";
     beforeAll(async () => {

@@ -117,28 +117,43 @@ export class KafkaCheck {
     });
   }
 
-  /** Settings that may not be looked at are a finding, and then unknown. */
+  /** Settings that may not be looked at are a finding, and then unknown. A run needs the commit log's. */
   async #settings(
     topics: readonly Topic[],
     findings: Finding[],
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
-    const { signal } = this.#options;
     const names = topics.map(({ name }) => name);
     if (names.length === 0) return new Map();
+    const all = await this.#settingsUnlessDenied(names);
+    if (all !== undefined) return all;
+    const known = new Map<string, ReadonlyMap<string, string>>();
+    for (const name of names) {
+      const found = (await this.#settingsUnlessDenied([name]))?.get(name);
+      if (found !== undefined) {
+        known.set(name, found);
+        continue;
+      }
+      const sentence = `Our user may not look at the settings of topic ${name}.`;
+      const fix = this.#grant("DescribeConfigs", name);
+      const isCommitLog = name === this.#options.commitLogTopic;
+      findings.push(
+        isCommitLog
+          ? fault("ACCESS_DENIED", "kafka.acls", sentence, fix)
+          : warning("kafka.acls", sentence, fix),
+      );
+    }
+    return known;
+  }
+
+  async #settingsUnlessDenied(
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>> | undefined> {
     try {
-      return await this.#topics.configs(names, [POLICY, IN_SYNC_MIN], signal);
+      return await this.#topics.configs(names, [POLICY, IN_SYNC_MIN], this.#options.signal);
     } catch (thrown) {
       const error = toKafkaError(thrown, "Asking for the settings of topics");
-      if (error.code !== "ACCESS_DENIED") throw error;
-      findings.push(
-        fault(
-          "ACCESS_DENIED",
-          "kafka.acls",
-          `Our user may not look at the settings of the topics: ${names.slice(0, 3).join(", ")} …`,
-          this.#grant("DescribeConfigs", "'*'"),
-        ),
-      );
-      return new Map();
+      if (error.code === "ACCESS_DENIED") return undefined;
+      throw error;
     }
   }
 

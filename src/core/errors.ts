@@ -20,7 +20,7 @@ export const errorCodes = {
   USAGE: { reaction: "halt", exitCode: 64 },
   /** The configuration is not valid; every fault is listed with its path. */
   CONFIG_INVALID: { reaction: "halt", exitCode: 78 },
-  /** A setting of the MySQL server makes its binlog unusable; the message holds the statement that mends it. */
+  /** A setting of the MySQL server makes its binlog unusable; `tidemark check` shows the statement that mends it. */
   SOURCE_SETTING: { reaction: "halt", exitCode: 78 },
   /** MySQL or Kafka refused the user, the password, or a privilege. */
   ACCESS_DENIED: { reaction: "halt", exitCode: 77 },
@@ -30,7 +30,7 @@ export const errorCodes = {
   SOURCE_CHANGED: { reaction: "restart", exitCode: 65 },
   /** Another replica with the identity of this pipeline has connected to MySQL. */
   SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },
-  /** The server no longer has the position to resume from, or it is another server. */
+  /** The server no longer has the position to resume from, or it is another server: `tidemark position set`. */
   POSITION_UNUSABLE: { reaction: "halt", exitCode: 65 },
   /** An event that can carry rows cannot be decoded, or its rows may never be committed. */
   EVENT_UNREADABLE: { reaction: "halt", exitCode: 65 },
@@ -46,9 +46,9 @@ export const errorCodes = {
   STDOUT_CLOSED: { reaction: "halt", exitCode: 0 },
   /** The destination is set up in a way that would break a promise, such as another clean-up policy. */
   SINK_SETTING: { reaction: "halt", exitCode: 78 },
-  /** The destination already holds messages of this pipeline, but there is no checkpoint for them. */
+  /** The destination holds messages of this pipeline without a checkpoint for them: `tidemark position set`. */
   OUTPUT_UNKNOWN: { reaction: "halt", exitCode: 65 },
-  /** The commit log cannot be understood, or does not fit the destination. */
+  /** The commit log cannot be understood, or does not fit the destination: `tidemark position set`. */
   COMMIT_LOG_UNUSABLE: { reaction: "halt", exitCode: 65 },
   /** Another instance runs this pipeline. */
   TAKEN_OVER: { reaction: "halt", exitCode: 75 },

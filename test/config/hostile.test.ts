@@ -114,6 +114,8 @@ function replaceAt(document: unknown, path: readonly (string | number)[], value:
     target = next as Record<PropertyKey, unknown>;
   }
   const last = path.at(-1) ?? "";
+  // No document can say how long a list is.
+  if (Array.isArray(target) && last === "length") return;
   Object.defineProperty(target, last, {
     value,
     enumerable: true,
