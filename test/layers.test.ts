@@ -15,9 +15,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kafka: ["core", "sinks/sink.ts", "watcher/commit-log.ts"],
   check: ["core", "config", "binlog", "kafka"],
   decode: ["core", "config", "formats", "binlog", "pipeline/start.ts"],
+  metrics: ["core"],
+  http: ["core", "metrics"],
   pipeline: ["core", "config", "formats", "binlog", "sinks", "watcher", "queue", "kafka", "check"],
   position: ["core", "config", "binlog", "kafka", "watcher", "pipeline"],
-  cli: ["core", "config", "check", "decode", "pipeline", "position"],
+  cli: ["core", "config", "check", "decode", "pipeline", "position", "http"],
   "main.ts": ["cli"],
 };
 

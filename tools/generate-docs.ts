@@ -3,6 +3,7 @@
  *
  *   src/config/schema.ts ──▶ docs/configuration.md, docs/configuration.schema.json
  *   src/core/errors.ts   ──▶ docs/errors.md
+ *   src/metrics          ──▶ docs/metrics.md
  *
  *   node tools/run.mjs tools/generate-docs.ts
  */
@@ -11,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { format } from "prettier";
 import { configurationPage, configurationSchema } from "./docs/configuration.ts";
 import { errorsPage } from "./docs/errors.ts";
+import { metricsPage } from "./docs/metrics.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -25,6 +27,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ["docs/configuration.md", configurationPage()],
     ["docs/configuration.schema.json", schema],
     ["docs/errors.md", errorsPage(errorsSource)],
+    ["docs/metrics.md", metricsPage()],
   ]);
 }
 

@@ -155,6 +155,26 @@ export class MysqlServer {
     });
   }
 
+  /** Its binlog files, oldest first, and after how many seconds it removes one by itself. */
+  async binlogFiles(): Promise<{
+    readonly files: readonly { readonly name: string; readonly bytes: number }[];
+    readonly expireS: number;
+  }> {
+    return this.#ask("the binlog's files", async ask => {
+      const variables = new Map(
+        (await ask("SHOW GLOBAL VARIABLES LIKE '%expire_logs%'")).map(row => [
+          text(row, "Variable_name"),
+          text(row, "Value"),
+        ]),
+      );
+      const files = (await ask("SHOW BINARY LOGS")).map(row => ({
+        name: text(row, "Log_name"),
+        bytes: Number(row["File_size"]),
+      }));
+      return { files, expireS: expirySeconds(variables) };
+    });
+  }
+
   async hasFile(file: string): Promise<boolean> {
     return (await this.fileSize(file)) !== undefined;
   }
@@ -377,6 +397,15 @@ async function firstKnown(ask: Ask, statements: readonly string[]): Promise<read
     }
   }
   return [];
+}
+
+/** 5.7 and MariaDB count in days. The seconds come first where a server has both. */
+function expirySeconds(variables: ReadonlyMap<string, string>): number {
+  if (variables.get("binlog_expire_logs_auto_purge") === "OFF") return Infinity;
+  const seconds =
+    Number(variables.get("binlog_expire_logs_seconds") ?? 0) ||
+    Number(variables.get("expire_logs_days") ?? 0) * 86_400;
+  return seconds > 0 ? seconds : Infinity;
 }
 
 function noBinlog(): TidemarkError {

@@ -2,8 +2,12 @@
 import { readEnvironment, wantsColors } from "../config/environment.ts";
 import type { LogConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/config.ts";
+import { systemClock } from "../core/clock.ts";
 import { createLogger } from "../core/logger.ts";
 import type { Logger } from "../core/logger.ts";
+import { Vitals } from "../core/vitals.ts";
+import { openHttp } from "../http/http.ts";
 import { runPipelines } from "../pipeline/run.ts";
 import type { Reporter } from "./reporter.ts";
 import { Stop } from "./stop.ts";
@@ -40,12 +44,14 @@ export async function runCommand({ source, target, flags, reporter }: RunCommand
   const stop = new Stop({ graceMs: config.shutdownGraceMs, logger });
   const { soft, hard } = stop;
   reporter.expectAborts(soft, hard);
+  const vitals = makeVitals(config);
+  const http = await listen(config, vitals, logger);
   stop.listen();
   logger.info({ version: __VERSION__, pipelines: config.pipelines.length }, "starts");
   try {
     const connectTimeoutMs =
       connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
-    const running = runPipelines(config, { logger, soft, hard, connectTimeoutMs });
+    const running = runPipelines(config, { logger, soft, hard, connectTimeoutMs, vitals });
     await Promise.race([running, rejectAfter(hard, CLOSE_MS)]);
     logger.info({}, "ended; everything that was read is delivered");
   } catch (thrown) {
@@ -54,7 +60,32 @@ export async function runCommand({ source, target, flags, reporter }: RunCommand
   } finally {
     stop.release();
     endSoon();
+    await http?.close();
   }
+}
+
+function makeVitals({ pipelines, http }: Config): Vitals[] {
+  const labels = { left: http?.tables ?? 0 };
+  return pipelines.map(({ name }) => new Vitals(name, systemClock, labels));
+}
+
+async function listen(
+  { http, queue }: Config,
+  vitals: readonly Vitals[],
+  logger: Logger,
+): Promise<{ close(): Promise<void> } | undefined> {
+  return (
+    http &&
+    openHttp({
+      ...http,
+      bounds: http.ready,
+      vitals,
+      memoryBytes: queue.memoryBytes,
+      version: __VERSION__,
+      clock: systemClock,
+      logger,
+    })
+  );
 }
 
 function makeLogger({ level, format }: LogConfig, colors: boolean): Logger {

@@ -8,6 +8,8 @@ export interface Config {
   readonly queue: QueueConfig;
   /** At least one; the names are unique. */
   readonly pipelines: readonly PipelineConfig[];
+  /** Undefined: nothing listens. */
+  readonly http: HttpConfig | undefined;
   readonly log: LogConfig;
   /** How long a stop may take to deliver what was already read. */
   readonly shutdownGraceMs: number;
@@ -119,6 +121,23 @@ export interface StdoutSinkConfig {
 export type CommitLogConfig =
   | { readonly type: "kafka"; readonly topic: string }
   | { readonly type: "file"; readonly dir: string };
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly healthPath: string;
+  /** Tables with metrics of their own. */
+  readonly tables: number;
+  readonly ready: ReadyConfig;
+}
+
+/** Beyond these a pipeline is not ready. */
+export interface ReadyConfig {
+  readonly heartbeatMs: number;
+  readonly stalledMs: number;
+  readonly unacknowledgedMs: number;
+  readonly lagMs: number;
+}
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

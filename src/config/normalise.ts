@@ -10,6 +10,7 @@ import { brokerHost, isLoopback, parseBroker } from "./broker.ts";
 import type {
   CommitLogConfig,
   Config,
+  HttpConfig,
   KafkaSinkConfig,
   PipelineConfig,
   QueueConfig,
@@ -26,6 +27,7 @@ import type { Collector } from "./files.ts";
 import { formatSize, parseSize } from "./scalars.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
 import type {
+  HttpSettings,
   KafkaSinkSettings,
   PipelineSettings,
   QueueSettings,
@@ -76,6 +78,7 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
     source: sourceConfig,
     queue: queueConfig,
     pipelines: pipelines.filter(pipeline => pipeline !== undefined),
+    http: whole.data.http && normaliseHttp(whole.data.http),
     log: { level: whole.data.log.level, format: whole.data.log.format },
     shutdownGraceMs: whole.data.shutdown_grace_ms,
   };
@@ -175,6 +178,21 @@ function normaliseQueue(settings: QueueSettings, pipelines: number, faults: Faul
     memoryPerPipelineBytes: share,
     maxRowBytes: parseSize(settings.max_row) ?? 0,
     maxEntries: settings.max_entries,
+  };
+}
+
+function normaliseHttp({ host, port, health_path, tables, ready }: HttpSettings): HttpConfig {
+  return {
+    host,
+    port,
+    healthPath: health_path,
+    tables,
+    ready: {
+      heartbeatMs: ready.heartbeat_ms,
+      stalledMs: ready.stalled_ms,
+      unacknowledgedMs: ready.unacknowledged_ms,
+      lagMs: ready.lag_ms,
+    },
   };
 }
 

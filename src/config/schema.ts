@@ -338,6 +338,57 @@ export const logSchema = z
   .prefault({})
   .describe("The log. It always goes to the standard error.");
 
+const readySchema = z
+  .strictObject({
+    heartbeat_ms: integer(6_000, 3_600_000)
+      .default(12_000)
+      .describe(
+        "Longest silence of MySQL, which sends a heartbeat every 5 seconds. Does not count while reading is paused.",
+      ),
+    stalled_ms: integer(1_000, 3_600_000)
+      .default(10_000)
+      .describe("Longest time in which nothing is delivered although something waits."),
+    unacknowledged_ms: integer(1_000, 86_400_000)
+      .default(60_000)
+      .describe("Longest time since the oldest entry that is not delivered was read."),
+    lag_ms: integer(1_000, 2_592_000_000)
+      .default(300_000)
+      .describe("Greatest age, by the time in the binlog, of what is delivered."),
+  })
+  .prefault({})
+  .describe(
+    "What `/ready` still accepts; beyond it, it answers 503. Twice `queue.flush_interval_ms` is added " +
+      "to `stalled_ms` and `unacknowledged_ms`.",
+  );
+
+export const httpSchema = z
+  .strictObject({
+    host: serverName()
+      .default("127.0.0.1")
+      .describe(
+        "Address to listen on. Anyone who can reach it can read table names and error messages, but no rows.",
+      ),
+    port: integer(1, 65_535).default(8080).describe("Port to listen on."),
+    health_path: textMatching(/^\/[A-Za-z0-9._~/-]{1,200}$/, "a path such as /health")
+      .refine(path => !["/live", "/ready", "/metrics"].includes(path), {
+        error: "this path has another meaning",
+      })
+      .default("/health")
+      .describe("Path of the short report on the whole process."),
+    tables: integer(0, 100_000)
+      .default(500)
+      .describe(
+        "Tables that get metrics of their own, in the whole process, in the order in which they are met; the " +
+          "rest are counted together as `_other`.",
+      ),
+    ready: readySchema,
+  })
+  .optional()
+  .describe(
+    "HTTP server with `/live`, `/ready`, `/metrics` and a short report: see [metrics.md](metrics.md). " +
+      "Without this key nothing listens; `http: {}` takes every default.",
+  );
+
 export const shutdownGraceSchema = integer(0, 3_600_000)
   .default(10_000)
   .describe(
@@ -353,6 +404,7 @@ export const configSchema = z.strictObject({
     .min(1, { error: "expected at least one pipeline" })
     .max(1000, { error: "expected at most 1000 pipelines" })
     .describe("What is sent where. Pipelines do not wait for each other."),
+  http: httpSchema,
   log: logSchema,
   shutdown_grace_ms: shutdownGraceSchema,
 });
@@ -360,6 +412,7 @@ export const configSchema = z.strictObject({
 /** A valid document with its defaults filled in, in the words of the file. */
 export type Settings = z.output<typeof configSchema>;
 export type SourceSettings = z.output<typeof sourceSchema>;
+export type HttpSettings = NonNullable<z.output<typeof httpSchema>>;
 export type QueueSettings = z.output<typeof queueSchema>;
 export type PipelineSettings = z.output<typeof pipelineSchema>;
 export type SinkSettings = PipelineSettings["sink"];

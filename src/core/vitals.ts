@@ -6,7 +6,7 @@
  *   stages ◀─────────────ask──────── gauges ─┴─▶ src/metrics
  */
 import type { Clock } from "./clock.ts";
-import type { Change } from "./entry.ts";
+import type { Change, Entry } from "./entry.ts";
 import { tableId, type Operation, type TableShape } from "./rows.ts";
 import { Troubles } from "./troubles.ts";
 
@@ -48,13 +48,11 @@ export interface Gauges {
   readonly waiting: Flow;
   readonly waitingMax: { readonly entries: number; readonly bytes: number };
   /** The oldest of them. */
-  readonly oldest:
-    { readonly readMs: number; readonly eventTimeS: number; readonly rows: number } | undefined;
+  readonly oldest: ReadEntry | undefined;
+  /** The entry that was read last, also when it is released. */
+  readonly newest: ReadEntry | undefined;
   /** Reading waits until the queue has room. */
   readonly full: boolean;
-  /** When the newest entry was read. */
-  readonly lastReadMs: number | undefined;
-  readonly lastReadTimeS: number;
   readonly lastReleaseMs: number | undefined;
   /** Where the oldest message that is not delivered goes. */
   readonly blocker:
@@ -64,6 +62,12 @@ export interface Gauges {
   readonly uncommittedSinceMs: number | undefined;
   readonly released: ReleasedPosition | undefined;
   readonly flushIntervalMs: number;
+}
+
+export interface ReadEntry {
+  readonly readMs: number;
+  readonly rows: number;
+  readonly mark: { readonly eventTimeS: number };
 }
 
 export interface ReleasedPosition {
@@ -117,6 +121,15 @@ export class Vitals {
     this.sinkTroubles = new Troubles(clock);
     this.commitLogTroubles = new Troubles(clock);
     this.phaseSinceMs = clock.nowMs();
+  }
+
+  /** @returns how many rows the entry has. */
+  countRead(entry: Entry): number {
+    const rows = this.tables.add(entry.changes);
+    this.read.entries += 1;
+    this.read.items += rows;
+    this.read.bytes += entry.bytes;
+    return rows;
   }
 
   enter(phase: Phase, detail = ""): void {

@@ -15,6 +15,7 @@ import { systemClock } from "../core/clock.ts";
 import { errorOf, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Troubles } from "../core/troubles.ts";
 import type { Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
@@ -35,6 +36,8 @@ export interface BeginOptions {
   readonly output: string;
   readonly start: StartConfig;
   readonly patience: Patience;
+  /** Told when MySQL has to be waited for. */
+  readonly troubles: Troubles;
   readonly logger: Logger;
 }
 
@@ -113,9 +116,10 @@ async function askServer(
   attempt: () => Promise<Start>,
   signal: AbortSignal,
 ): Promise<Start> {
-  const { patience, logger } = options;
+  const { patience, troubles, logger } = options;
   patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
-  return retrying(attempt, { clock: systemClock, logger, signal, doing: "Asking MySQL" });
+  const doing = "Asking MySQL";
+  return retrying(attempt, { clock: systemClock, logger, signal, doing, troubles });
 }
 
 async function openSink(

@@ -8,6 +8,7 @@ import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Vitals } from "../core/vitals.ts";
 import { DebeziumFormat } from "../formats/debezium.ts";
 import { Encoder } from "../queue/encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
@@ -19,6 +20,8 @@ import { Progress } from "../watcher/progress.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import { begin } from "./begin.ts";
 import { checkBeforeRun, logWarnings } from "./checks.ts";
+import { binlogWatch } from "./binlog-watch.ts";
+import { readGauges } from "./gauges.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
 import { makeTarget, type Target } from "./target.ts";
@@ -33,6 +36,7 @@ export interface PipelineRun extends StopSignals {
   readonly connectTimeoutMs: number | undefined;
   /** Warnings that were logged already: they are not said again when the pipeline begins again. */
   readonly warned: Set<string>;
+  readonly vitals: Vitals;
 }
 
 /** The reader that this release has; its name stands beside the row checksums that it makes. */
@@ -50,19 +54,23 @@ const clock = systemClock;
 
 /** Resolves when drained after `soft`; rejects with the first fault. */
 export async function runPipeline(run: PipelineRun): Promise<void> {
-  const { config, pipeline, logger, soft, hard, connectTimeoutMs } = run;
-  const patience = new Patience(connectTimeoutMs, clock);
+  const { config, pipeline, logger, soft, hard, connectTimeoutMs, vitals } = run;
+  const patience = new Patience(connectTimeoutMs, clock, what => (vitals.detail = what));
   const server = new MysqlServer(config.source);
-  const target = makeTarget({ config, pipeline, logger, clock });
+  const target = makeTarget({ config, pipeline, logger, clock, vitals });
+  const ended = new AbortController();
+  vitals.enter("starting");
   try {
     const starting = AbortSignal.any([soft, hard, patience.signal]);
     const stages = await build({ run, server, target, patience }, starting);
     patience.end();
+    if (config.http) void binlogWatch({ server, vitals, clock, signal: ended.signal });
     await runStages(stages, { soft, hard });
   } catch (error) {
     // Asked to stop before anything was read: there is nothing to drain.
     if (!soft.aborted || error !== soft.reason) throw error;
   } finally {
+    ended.abort();
     patience.end();
     await target.sink.close();
     await target.commitLog.close();
@@ -98,6 +106,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
       output: outputHash(pipeline),
       start: config.source.start,
       patience,
+      troubles: run.vitals.sourceTroubles,
       logger,
     },
     starting,
@@ -121,18 +130,25 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
     serverUuid: start.serverUuid,
     clock,
     logger,
+    onLoss: () => (run.vitals.reconnects += 1),
   });
-  return { ...delivering, source, commitLog: target.commitLog };
+  const { vitals } = run;
+  const { sink } = target;
+  const { flushIntervalMs } = config.queue;
+  vitals.enter("running");
+  vitals.gauges = () => readGauges({ ...delivering, source, sink, flushIntervalMs });
+  return { ...delivering, source, commitLog: target.commitLog, vitals, clock };
 }
 
 /** Everything behind the source: from the waiting queue to the watcher, with the sink's callbacks. */
 function buildDelivering(run: PipelineRun, target: Target) {
-  const { config, pipeline, hard } = run;
+  const { config, pipeline, hard, vitals } = run;
   const { flushIntervalMs, maxEntries, memoryPerPipelineBytes } = config.queue;
   const map = new CommitLogMap();
   const waiting = new WaitingQueue({
     entriesMax: maxEntries,
     bytesMax: memoryPerPipelineBytes - target.backlogBytes,
+    released: vitals.released,
   });
   const pending = new PendingChannel({ flushIntervalMs, batchBytes: BATCH_BYTES, clock });
   const { name } = pipeline;
@@ -150,6 +166,8 @@ function buildDelivering(run: PipelineRun, target: Target) {
     },
     clock,
     chunkMessages: CHUNK_MESSAGES,
+    encoded: vitals.encoded,
+    delivered: vitals.delivered,
   });
   const progress = new Progress({
     pipeline: name,
@@ -166,6 +184,7 @@ function buildDelivering(run: PipelineRun, target: Target) {
     clock,
     intervalMs: Math.max(WATCHER_INTERVAL_MIN_MS, flushIntervalMs),
     stallMs: STALL_MS,
+    onWritten: () => (vitals.checkpoints += 1),
   });
   const failure = new AbortController();
   const sinkEvents: SinkEvents = {

@@ -8,9 +8,16 @@ import { TidemarkError, type ErrorCode } from "../core/errors.ts";
 export class Patience {
   readonly #controller = new AbortController();
   readonly #cancel: () => void;
+  readonly #onWait: (what: string) => void;
   #awaited: { what: string; code: ErrorCode } = { what: "the start", code: "BUG" };
 
-  constructor(timeoutMs: number | undefined, clock: Clock) {
+  /** @param onWait is told of what is waited for next. */
+  constructor(
+    timeoutMs: number | undefined,
+    clock: Clock,
+    onWait: (what: string) => void = () => undefined,
+  ) {
+    this.#onWait = onWait;
     this.#cancel =
       timeoutMs === undefined
         ? () => undefined
@@ -27,6 +34,7 @@ export class Patience {
 
   waitingFor(what: string, code: "SOURCE_UNAVAILABLE" | "SINK_UNAVAILABLE"): void {
     this.#awaited = { what, code };
+    this.#onWait(what);
   }
 
   end(): void {

@@ -8,6 +8,8 @@
  * what is left, as a crash would: the next start finds it again.
  */
 import type { BinlogSource } from "../binlog/source.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Vitals } from "../core/vitals.ts";
 import type { Flusher } from "../queue/flusher.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
@@ -21,6 +23,8 @@ export interface Stages {
   readonly flusher: Flusher;
   readonly watcher: Watcher;
   readonly commitLog: CommitLog;
+  readonly vitals: Vitals;
+  readonly clock: Clock;
   /** Aborts, with the error, when the sink is done for. */
   readonly sinkFailure: AbortSignal;
 }
@@ -32,17 +36,20 @@ export interface StopSignals {
 
 /** Resolves when drained after `soft`; rejects with the first fault. */
 export async function runStages(stages: Stages, { soft, hard }: StopSignals): Promise<void> {
-  const { source, waiting, pending, flusher, watcher, commitLog, sinkFailure } = stages;
+  const { source, waiting, pending, flusher, watcher, commitLog, sinkFailure, vitals, clock } =
+    stages;
   const fault = new AbortController();
   const done = new AbortController();
   const halt = AbortSignal.any([hard, fault.signal, sinkFailure]);
 
   const read = async (): Promise<void> => {
     for await (const entries of source.entries(AbortSignal.any([soft, halt]))) {
+      const readMs = Math.round(clock.nowMs());
       for (const entry of entries) {
+        const rows = vitals.countRead(entry);
         await waiting.room(entry.bytes, halt);
         await watcher.current(halt);
-        waiting.push(entry);
+        waiting.push(entry, rows, readMs);
         pending.push(entry);
       }
     }
@@ -56,7 +63,10 @@ export async function runStages(stages: Stages, { soft, hard }: StopSignals): Pr
     await watcher.run(halt);
     done.abort();
   };
-  const follow = (): Promise<void> => commitLog.follow(AbortSignal.any([halt, done.signal]));
+  const follow = (): Promise<void> =>
+    commitLog.follow(AbortSignal.any([halt, done.signal]), () => {
+      vitals.commitLogAnsweredMs = clock.nowMs();
+    });
 
   const running = [read(), flush(), release(), follow()];
   for (const stage of running) stage.catch((error: unknown) => fault.abort(error));

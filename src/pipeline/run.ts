@@ -10,6 +10,7 @@ import { sleep, systemClock } from "../core/clock.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { toTidemarkError, type TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Vitals } from "../core/vitals.ts";
 import { runPipeline } from "./build.ts";
 import type { StopSignals } from "./pipeline.ts";
 
@@ -17,6 +18,8 @@ export interface RunOptions extends StopSignals {
   readonly logger: Logger;
   /** How long a start may wait for MySQL and the destination; undefined is for ever. */
   readonly connectTimeoutMs: number | undefined;
+  /** One for each pipeline, in their order. */
+  readonly vitals: readonly Vitals[];
 }
 
 const RESTART_FIRST_MS = 500;
@@ -40,16 +43,24 @@ export async function runPipelines(config: Config, options: RunOptions): Promise
 
 async function supervise(config: Config, index: number, options: RunOptions): Promise<void> {
   const pipeline = config.pipelines[index] as PipelineConfig;
+  const vitals = options.vitals[index] as Vitals;
   const logger = options.logger.child({ pipeline: pipeline.name });
+  const stopping = (): void => {
+    if (vitals.phase !== "ended") vitals.enter("stopping");
+  };
+  options.soft.addEventListener("abort", stopping, { once: true });
   const backoff = new Backoff({ firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
   const warned = new Set<string>();
   for (;;) {
     const startedMs = systemClock.nowMs();
     try {
-      await runPipeline({ ...options, config, pipeline, index, logger, warned });
+      await runPipeline({ ...options, config, pipeline, index, logger, warned, vitals });
+      vitals.enter("ended", "it was asked to stop.");
       return;
     } catch (thrown) {
       const error = toTidemarkError(thrown);
+      if (error.code === "MESSAGE_REFUSED") vitals.refused += 1;
+      vitals.enter(error.reaction === "restart" ? "restarting" : "ended", error.message);
       // What is in doubt at a stop is found again by the next start.
       if (error.reaction === "restart" && options.soft.aborted) return;
       if (error.reaction !== "restart") {
@@ -57,6 +68,7 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
         throw error;
       }
       if (systemClock.nowMs() - startedMs > HEALTHY_MS) backoff.reset();
+      vitals.restarts += 1;
       logger.warn({ code: error.code, reason: error.message }, "begins again from its commit log");
     }
     await sleep(systemClock, backoff.delayMs(), options.soft).catch(() => undefined);

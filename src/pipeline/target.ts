@@ -8,6 +8,7 @@ import type {
 } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Vitals } from "../core/vitals.ts";
 import type { KafkaClientOptions } from "../kafka/client.ts";
 import { CommitLogTopic } from "../kafka/commit-log-topic.ts";
 import { KafkaSink } from "../kafka/kafka-sink.ts";
@@ -32,15 +33,18 @@ export interface TargetOptions {
   readonly pipeline: PipelineConfig;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Told of what the sink and the commit log wait for. */
+  readonly vitals?: Vitals;
 }
 
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
 
 export function makeTarget(options: TargetOptions): Target {
-  const { config, pipeline, logger, clock } = options;
+  const { config, pipeline, logger, clock, vitals } = options;
   const backlogBytes = Math.min(BACKLOG_BYTES_MAX, config.queue.memoryPerPipelineBytes / 4);
   const { sink } = pipeline;
-  const common = { logger, clock, backlogBytesMax: backlogBytes };
+  const troubles = vitals?.sinkTroubles;
+  const common = { logger, clock, troubles, backlogBytesMax: backlogBytes };
   switch (sink.type) {
     case "kafka":
       return {
@@ -78,11 +82,13 @@ export function routerOf(sink: SinkConfig): Router {
   return (database, table) => topicName(sink.topic, { database, table });
 }
 
-export function makeCommitLog({ pipeline, logger, clock }: TargetOptions): ReplaceableCommitLog {
+export function makeCommitLog(options: TargetOptions): ReplaceableCommitLog {
+  const { pipeline, logger, clock, vitals } = options;
+  const troubles = vitals?.commitLogTroubles;
   const { commitLog, sink } = pipeline;
   if (commitLog.type === "file" || sink.type !== "kafka") {
     const dir = commitLog.type === "file" ? commitLog.dir : "";
-    return new CommitLogFile({ dir, pipeline: pipeline.name, logger, clock });
+    return new CommitLogFile({ dir, pipeline: pipeline.name, logger, clock, troubles });
   }
   return new CommitLogTopic({
     client: kafkaClient(sink),
@@ -91,6 +97,7 @@ export function makeCommitLog({ pipeline, logger, clock }: TargetOptions): Repla
     replicationFactor: sink.createTopics.replicationFactor,
     logger,
     clock,
+    troubles,
   });
 }
 

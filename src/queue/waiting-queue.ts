@@ -43,6 +43,7 @@ export class WaitingQueue {
   #rows = 0;
   #nextSeq = 0;
   #blocked = 0;
+  #newest: Slot | undefined;
 
   constructor(limits: WaitingQueueLimits) {
     this.#limits = limits;
@@ -92,7 +93,8 @@ export class WaitingQueue {
     assert(entry.seq === this.#nextSeq, `entry ${entry.seq} follows entry ${this.#nextSeq - 1}`);
     this.#nextSeq += 1;
     const { seq, mark, bytes } = entry;
-    this.#slots.push({ seq, mark, rows, bytes, readMs });
+    this.#newest = { seq, mark, rows, bytes, readMs };
+    this.#slots.push(this.#newest);
     this.#payloads.set(seq, bytes);
     this.#bytes += bytes;
     this.#rows += rows;
@@ -109,9 +111,9 @@ export class WaitingQueue {
     return this.#slots.head?.value;
   }
 
-  /** The newest entry in it. */
-  tail(): Slot | undefined {
-    return this.#slots.tail?.value;
+  /** The entry pushed last, also when it has left the queue. */
+  get newest(): Slot | undefined {
+    return this.#newest;
   }
 
   shift(): void {

@@ -122,7 +122,7 @@ queue: { memory: 5MB, max_entries: none }
 pipelines:
   - { name: a, tables: [orders], sink: { type: kafka, brokers: [], delivery: exactly-once } }
   - { name: a, tables: ["a.*"], format: maxwell, sink: { type: rabbitmq } }
-http: { port: 8080 }
+htpp: { port: 8080 }
 `,
     );
     const { status, stdout, stderr } = run(["run", "--config", file]);
@@ -139,7 +139,7 @@ http: { port: 8080 }
       "  pipelines[0].sink.delivery: exactly-once is not in this release yet; expected one of at-least-once, effectively-once",
       "  pipelines[1].format.type: maxwell is not in this release yet; expected debezium",
       "  pipelines[1].sink.type: rabbitmq is not in this release yet; expected one of kafka, file, stdout",
-      "  http: there is no such key",
+      "  htpp: there is no such key",
       "  pipelines[1].name: another pipeline has this name already",
     ]);
     expect(stderr).not.toContain(SECRET);

@@ -57,6 +57,7 @@ describe("a minimal file", () => {
           commitLog: { type: "kafka", topic: "tidemark.commit-log" },
         },
       ],
+      http: undefined,
       log: { level: "info", format: undefined },
       shutdownGraceMs: 10_000,
     } satisfies Config);
