@@ -4,12 +4,14 @@
  *   npm run verify -- core                              every check of the area
  *   npm run verify -- core --only sigkill --kills 200 --seed 7
  *   npm run verify -- core --mutant forget-tail         a wrong build must be caught
+ *   npm run verify -- all --quick                       every area, shortened
  *
  * One JSON line a check on stdout; exit 0 if all hold, 3 if one is void, 1 if one fails.
  */
 import { parseArgs } from "node:util";
 import type { Figure, Outcome } from "./campaign.ts";
-import { checks, type CheckName } from "./checks/core.ts";
+import { areaNames, areas, type AreaName } from "./checks/areas.ts";
+import type { Check } from "./checks/check.ts";
 import { catchMutant, isMutant, mutantNames } from "./checks/mutants.ts";
 import type { Options } from "./options.ts";
 import { progress, progressError } from "./progress.ts";
@@ -17,17 +19,24 @@ import { Servers } from "./servers.ts";
 
 const EXIT = { ok: 0, failed: 1, void: 3, usage: 64 } as const;
 
-const usage = `Usage: npm run verify -- core|all [--only CHECK] [--target kafka|file] [--seed N] [--kills N]
+const usage = `Usage: npm run verify -- AREA|all [--only CHECK] [--target kafka|file] [--seed N] [--kills N]
          [--mutant NAME] [--mysql mysql-8|mysql-9] [--quick] [--json]
-Checks:  ${Object.keys(checks).join(", ")}
+Areas, and their checks:
+${areaNames.map(area => `  ${area}: ${Object.keys(areas[area]).join(", ")}`).join("\n")}
 Mutants: ${mutantNames.join(", ")}
 `;
 
 class UsageError extends Error {}
 
+interface Chosen {
+  readonly area: AreaName;
+  readonly name: string;
+  readonly check: Check;
+}
+
 interface CommandLine {
   readonly options: Options;
-  readonly only: readonly CheckName[];
+  readonly chosen: readonly Chosen[];
   readonly mutant: string | undefined;
 }
 
@@ -46,16 +55,7 @@ function parseCommandLine(args: readonly string[]): CommandLine {
       json: { type: "boolean", default: false },
     },
   });
-  const [area = "", ...more] = positionals;
-  if ((area !== "core" && area !== "all") || more.length > 0) {
-    throw new UsageError(`Unknown area "${positionals.join(" ")}".`);
-  }
-  const names = Object.keys(checks) as CheckName[];
-  const only = values.only.map(name => {
-    const check = names.find(known => known === name);
-    if (!check) throw new UsageError(`Unknown check "${name}".`);
-    return check;
-  });
+  const chosen = choose(positionals, values.only);
   if (values.mutant !== undefined && !isMutant(values.mutant)) {
     throw new UsageError(`Unknown mutant "${values.mutant}".`);
   }
@@ -67,7 +67,20 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     kills: values.kills === undefined ? undefined : count("--kills", values.kills),
     quick: values.quick,
   };
-  return { options, only: only.length > 0 ? only : names, mutant: values.mutant };
+  return { options, chosen, mutant: values.mutant };
+}
+
+function choose(positionals: readonly string[], only: readonly string[]): Chosen[] {
+  const wanted = areaNames.filter(area => positionals[0] === area || positionals[0] === "all");
+  if (wanted.length === 0 || positionals.length > 1) {
+    throw new UsageError(`Unknown area "${positionals.join(" ")}".`);
+  }
+  const all = wanted.flatMap(area =>
+    Object.entries(areas[area]).map(([name, check]) => ({ area, name, check })),
+  );
+  const unknown = only.find(name => !all.some(check => check.name === name));
+  if (unknown !== undefined) throw new UsageError(`Unknown check "${unknown}".`);
+  return only.length === 0 ? all : all.filter(({ name }) => only.includes(name));
 }
 
 function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
@@ -82,7 +95,7 @@ function count(option: string, value: string): number {
 }
 
 function print(line: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ area: "core", ...line })}\n`);
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 /** A check that breaks down has failed: what stands in the way of a verdict is no excuse. */
@@ -98,7 +111,7 @@ async function outcomeOf(name: string, run: () => Promise<Outcome>): Promise<Out
   }
 }
 
-async function verify({ options, only, mutant }: CommandLine): Promise<number> {
+async function verify({ options, chosen, mutant }: CommandLine): Promise<number> {
   const servers = new Servers(options.mysql);
   const outcomes: Outcome[] = [];
   const stop = (): void => {
@@ -110,13 +123,13 @@ async function verify({ options, only, mutant }: CommandLine): Promise<number> {
     if (mutant !== undefined && isMutant(mutant)) {
       const context = { options, servers };
       const outcome = await outcomeOf(mutant, () => catchMutant(context, mutant));
-      print({ check: "mutants", mutant, caught: outcome.ok, ...outcome });
+      print({ area: "core", check: "mutants", mutant, caught: outcome.ok, ...outcome });
       return outcome.ok ? EXIT.ok : EXIT.failed;
     }
-    for (const name of only) {
-      const outcome = await outcomeOf(name, () => checks[name]({ options, servers }));
+    for (const { area, name, check } of chosen) {
+      const outcome = await outcomeOf(name, () => check({ options, servers }));
       outcomes.push(outcome);
-      print({ check: name, ...outcome });
+      print({ area, check: name, ...outcome });
     }
   } finally {
     await servers.stop();

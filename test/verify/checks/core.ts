@@ -10,7 +10,7 @@ import { sigkillFirst } from "./sigkill-first.ts";
 import { sigkill } from "./sigkill.ts";
 import { sigterm } from "./sigterm.ts";
 
-export const checks = {
+export const coreChecks = {
   sigkill,
   "sigkill-first": sigkillFirst,
   sigterm,
@@ -21,5 +21,3 @@ export const checks = {
   compacted,
   giant,
 } as const satisfies Record<string, Check>;
-
-export type CheckName = keyof typeof checks;

@@ -1,0 +1,13 @@
+/** The areas, in the order in which `all` runs them. */
+import type { Check } from "./check.ts";
+import { coreChecks } from "./core.ts";
+import { productChecks } from "./product.ts";
+
+export const areas = {
+  core: coreChecks,
+  product: productChecks,
+} as const satisfies Record<string, Readonly<Record<string, Check>>>;
+
+export type AreaName = keyof typeof areas;
+
+export const areaNames = Object.keys(areas) as AreaName[];
