@@ -106,12 +106,12 @@ async function start(name: ServiceName): Promise<Running> {
 }
 
 async function startServers(name: ServiceName): Promise<{ answer: Answer; pids: number[] }> {
-  if (name === "mysql-8" || name === "mysql-9") {
-    const { url, pid, dir } = await startMysql(name);
-    return { answer: { url, pid, dir }, pids: [pid] };
+  if (name === "kafka" || name === "kafka-3") {
+    const { brokers, pid, dir, nodes } = await startKafka({ brokers: name === "kafka" ? 1 : 3 });
+    return { answer: { brokers, pid, dir }, pids: nodes.map(node => node.pid) };
   }
-  const { brokers, pid, dir, nodes } = await startKafka({ brokers: name === "kafka" ? 1 : 3 });
-  return { answer: { brokers, pid, dir }, pids: nodes.map(node => node.pid) };
+  const { url, pid, dir } = await startMysql(name);
+  return { answer: { url, pid, dir }, pids: [pid] };
 }
 
 async function startHolder(name: ServiceName): Promise<Answer> {

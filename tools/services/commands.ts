@@ -12,6 +12,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Without it the program ends with this process, through the keeper. */
   readonly env?: NodeJS.ProcessEnv;
+  /** What it reads from stdin. */
+  readonly input?: string;
 }
 
 export async function runCommand(
@@ -22,8 +24,10 @@ export async function runCommand(
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: options.env ?? keptEnvironment(),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.on("error", () => undefined); // It ended without reading all; its exit code tells.
+  child.stdin.end(options.input ?? "");
   let output = "";
   const collect = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-outputCharsMax);

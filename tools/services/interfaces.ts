@@ -1,12 +1,17 @@
 /** The servers as tests, demo and benchmarks see them. */
 
-/** 8.0.15 from a Maven jar, 9.7 or later from Debian's unstable suite. */
-export type MysqlVersion = "mysql-8" | "mysql-9";
+/**
+ * 5.7.22 and 8.0.15 from Maven jars, 9.7 or later from Debian's unstable suite, MariaDB 10.11 from
+ * Debian 12.
+ */
+export const mysqlVersions = ["mysql-5", "mysql-8", "mysql-9", "mariadb"] as const;
+
+export type MysqlVersion = (typeof mysqlVersions)[number];
 
 /** What can be named on the command line. `kafka-3` is a cluster of three brokers. */
 export type ServiceName = MysqlVersion | "kafka" | "kafka-3";
 
-export const serviceNames: readonly ServiceName[] = ["mysql-8", "mysql-9", "kafka", "kafka-3"];
+export const serviceNames: readonly ServiceName[] = [...mysqlVersions, "kafka", "kafka-3"];
 
 export interface Mysql {
   readonly version: MysqlVersion;

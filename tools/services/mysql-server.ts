@@ -16,18 +16,13 @@ const probeTimeoutMs = 5_000;
  */
 const settings = [
   `--bind-address=${host}`,
-  "--mysqlx=OFF",
   "--server-id=1",
   "--log-bin=binlog",
   "--binlog-format=ROW",
   "--binlog-row-image=FULL",
-  "--binlog-row-metadata=FULL",
-  "--gtid-mode=ON",
-  "--enforce-gtid-consistency=ON",
   "--innodb-flush-log-at-trx-commit=2",
   "--sync-binlog=0",
   "--innodb-buffer-pool-size=256M",
-  "--secure-file-priv=NULL",
 ];
 
 export async function launchMysql(version: MysqlVersion, options: MysqlOptions): Promise<Mysql> {
@@ -43,6 +38,7 @@ export async function launchMysql(version: MysqlVersion, options: MysqlOptions):
       `--socket=${join(dir, "socket")}`,
       `--pid-file=${join(dir, "pid")}`,
       ...settings,
+      ...program.settings,
       ...(options.args ?? []),
     ];
     const logFile = join(dir, "log");

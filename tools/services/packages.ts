@@ -69,7 +69,7 @@ export async function installMissing(requirements: readonly Requirement[]): Prom
 
 /**
  * The packages belong to the machine, so the lock does too. It also keeps our private index
- * (debian-unstable.ts) apart: in a container image `apt-get update` may empty the archive folder
+ * (debian-packages.ts) apart: in a container image `apt-get update` may empty the archive folder
  * that an installation next to it is about to read.
  */
 export function withAptLock<T>(run: () => Promise<T>): Promise<T> {

@@ -143,7 +143,8 @@ export class ServerProcess {
     if (answer) return;
     const { name, logFile } = this.#spec;
     const log = readFileSync(logFile).subarray(this.#logStart).toString();
-    const tail = log.trim().slice(-logTailChars);
+    const telling = log.split("\n").filter(line => !line.includes(" [Note] "));
+    const tail = telling.join("\n").trim().slice(-logTailChars);
     if (answer === undefined) {
       this.kill("SIGKILL");
       throw new Error(`${name} is not ready after ${readyTimeoutMs} ms. Its log ends:\n${tail}`);

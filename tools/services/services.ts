@@ -2,21 +2,22 @@
  * Real MySQL servers and Kafka clusters for tests, the demo and benchmarks, without Docker.
  *
  *   startMysql ─▶ mysql-server.ts ─▶ mysql-program.ts ─┐               ┌─▶ maven.ts
- *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┴─▶ cache.ts  ──┼─▶ debian-unstable.ts
+ *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┴─▶ cache.ts  ──┼─▶ debian-packages.ts
  *                     │                                                └─▶ packages.ts (apt-get)
- *                     └─▶ server-process.ts, keeper.ts
+ *                     └─▶ server-process.ts, keeper.ts      (each MySQL's own: mysql-releases.ts)
  *
  * 1. Every server has its own temporary folder and ports, on the loopback interface only.
  * 2. Nothing outlives the process that started it, even if that is killed: see keeper.mjs.
  * 3. The first start downloads; later ones take seconds and need no network.
  */
-import type {
-  Kafka,
-  KafkaOptions,
-  Mysql,
-  MysqlOptions,
-  MysqlVersion,
-  ServiceName,
+import {
+  mysqlVersions,
+  type Kafka,
+  type KafkaOptions,
+  type Mysql,
+  type MysqlOptions,
+  type MysqlVersion,
+  type ServiceName,
 } from "./interfaces.ts";
 import { kafkaProgram } from "./kafka-program.ts";
 import { launchKafka } from "./kafka-server.ts";
@@ -44,7 +45,7 @@ export async function stopAll(): Promise<void> {
 /** Only downloads and installs what is missing. */
 export async function prepare(names: readonly ServiceName[]): Promise<void> {
   const kafka = names.some(name => name === "kafka" || name === "kafka-3");
-  const versions = (["mysql-8", "mysql-9"] as const).filter(version => names.includes(version));
+  const versions = mysqlVersions.filter(version => names.includes(version));
   const jobs: Promise<unknown>[] = versions.map(mysqlProgram);
   if (kafka) jobs.push(kafkaProgram());
   const results = await Promise.allSettled(jobs);

@@ -1,5 +1,5 @@
 /**
- * Unpacks programs of Debian's unstable suite, with every library they need, into a folder of ours.
+ * Unpacks programs of a suite of Debian, with every library they need, into a folder of ours.
  * The system itself is not touched: the programs are run with the loader that comes along.
  *
  *   machine's own mirror ──▶ private index ──▶ apt picks the packages ──▶ dpkg -x ──▶ <folder>
@@ -15,26 +15,32 @@ import { withAptLock } from "./packages.ts";
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-export async function unpackFromUnstable(
-  programs: readonly string[],
-  folder: string,
-): Promise<void> {
+export interface DebianPrograms {
+  /** Named in messages. */
+  readonly what: string;
+  /** A suite that has it, whatever the machine itself runs. */
+  readonly suite: string;
+  readonly packages: readonly string[];
+}
+
+export async function unpackFromDebian(programs: DebianPrograms, folder: string): Promise<void> {
+  const { what, suite, packages } = programs;
   for (const program of ["apt-get", "dpkg"]) {
     if (findProgram(program)) continue;
-    const message = `MySQL 9 is unpacked from Debian packages and needs ${program}: use Debian, or mysql-8.`;
+    const message = `${what} is unpacked from Debian packages and needs ${program}: use Debian, or mysql-8.`;
     throw new ServicesError(message, exitCodes.unavailable);
   }
   const work = `${folder}.apt`;
-  const options = privateIndex(work, mirror());
+  const options = privateIndex(work, `${mirror(what)} ${suite}`);
   await withAptLock(async () => {
     await runCommand("apt-get", [...options, "update"]);
-    await runCommand("apt-get", [...options, "install", "--download-only", ...programs]);
+    await runCommand("apt-get", [...options, "install", "--download-only", ...packages]);
   });
   mkdirSync(folder, { recursive: true });
   const archives = join(work, "cache", "archives");
-  const packages = readdirSync(archives).filter(name => name.endsWith(".deb"));
+  const files = readdirSync(archives).filter(name => name.endsWith(".deb"));
   // Perl is there for helper scripts of the package, which nobody here runs.
-  for (const name of packages.filter(file => !file.startsWith("perl"))) {
+  for (const name of files.filter(file => !file.startsWith("perl"))) {
     await runCommand("dpkg", ["-x", join(archives, name), folder]);
   }
   rmSync(work, { recursive: true });
@@ -44,13 +50,13 @@ export async function unpackFromUnstable(
 }
 
 /** Options that make apt use only folders of ours: an empty system, one source, its own downloads. */
-function privateIndex(work: string, uri: string): string[] {
+function privateIndex(work: string, source: string): string[] {
   rmSync(work, { recursive: true, force: true });
   for (const folder of ["state/lists/partial", "cache/archives/partial", "empty"]) {
     mkdirSync(join(work, folder), { recursive: true });
   }
   writeFileSync(join(work, "status"), "");
-  writeFileSync(join(work, "sources.list"), `deb [signed-by=${keyring}] ${uri} sid main\n`);
+  writeFileSync(join(work, "sources.list"), `deb [signed-by=${keyring}] ${source} main\n`);
   const settings = {
     "Dir::State": join(work, "state"),
     "Dir::State::status": join(work, "status"),
@@ -69,7 +75,7 @@ function privateIndex(work: string, uri: string): string[] {
 }
 
 /** The mirror from which this machine gets its own Debian packages. */
-function mirror(): string {
+function mirror(what: string): string {
   const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
   const codename = /^VERSION_CODENAME="?([\w-]+)/m.exec(release)?.[1] ?? "stable";
   const sources = sourceFiles().flatMap(file => parseSources(readFileSync(file, "utf8")));
@@ -79,7 +85,7 @@ function mirror(): string {
   );
   if (/^ID="?debian/m.test(release) && own && existsSync(keyring)) return own.uri;
   const message =
-    "MySQL 9 comes from the Debian mirror in this machine's apt sources, and there is none: " +
+    `${what} comes from the Debian mirror in this machine's apt sources, and there is none: ` +
     "use Debian (with the package debian-archive-keyring), or mysql-8.";
   throw new ServicesError(message, exitCodes.unavailable);
 }

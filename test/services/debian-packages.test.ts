@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseSources } from "../../tools/services/debian-unstable.ts";
+import { parseSources } from "../../tools/services/debian-packages.ts";
 
 test("reads sources of one line each, with and without options", () => {
   const text = `# deb http://old.example/debian bookworm main
