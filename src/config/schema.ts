@@ -341,7 +341,7 @@ export const logSchema = z
 const readySchema = z
   .strictObject({
     heartbeat_ms: integer(6_000, 3_600_000)
-      .default(12_000)
+      .default(10_000)
       .describe(
         "Longest silence of MySQL, which sends a heartbeat every 5 seconds. Does not count while reading is paused.",
       ),

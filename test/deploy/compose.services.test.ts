@@ -17,7 +17,7 @@ import { freePort } from "../../tools/services/ports.ts";
 import { ServerProcess } from "../../tools/services/server-process.ts";
 import { startMysql, stopAll, type Mysql } from "../../tools/services/services.ts";
 import { buildBundle, root } from "../support/bundle.ts";
-import { composeText, service, statements, variables } from "./compose.ts";
+import { compose, composeText, service, statements, variables } from "./compose.ts";
 
 afterAll(stopAll);
 
@@ -26,6 +26,8 @@ describe("its syntax", () => {
   const client = (): readonly string[] | undefined =>
     clients.find(([program, ...args]) => spawnSync(program, [...args, "version"]).status === 0);
 
+  const profiles = Object.values(compose.services).flatMap(({ profiles = [] }) => profiles);
+
   test("is what docker compose reads", async () => {
     const present = (): boolean => client() !== undefined;
     await installMissing([{ what: "docker-compose", package: "docker-compose", present }]);
@@ -33,9 +35,11 @@ describe("its syntax", () => {
     const config = spawnSync(program, [...args, "-f", "docker-compose.yml", "config"], {
       cwd: root,
       encoding: "utf8",
+      // Without them their services are left out of what it prints.
+      env: { ...process.env, COMPOSE_PROFILES: profiles.join(",") },
     });
     expect({ status: config.status, errors: config.stderr }).toMatchObject({ status: 0 });
-    for (const name of ["mysql", "kafka", "tidemark", "kafdrop"]) {
+    for (const name of Object.keys(compose.services)) {
       expect(config.stdout).toContain(`\n  ${name}:\n`);
     }
     expect(config.stdout).not.toContain("${");
@@ -161,7 +165,7 @@ describe("its settings", () => {
 
   test("let Tidemark carry the shop from MySQL into Kafka", async () => {
     await runInitScripts(mysql);
-    const tidemark = startTidemark(mysql, ports.outer);
+    const tidemark = startTidemark(mysql, ports.outer, await freePort());
     try {
       const client = clientOf(`127.0.0.1:${ports.outer}`);
       // The sample rows, which may be on different partitions, and a customer's order.
@@ -204,7 +208,7 @@ function cdcPassword(): string {
 }
 
 /** With the command and configuration of its service; only the addresses are of this machine. */
-function startTidemark(mysql: Mysql, kafkaPort: number): ChildProcess {
+function startTidemark(mysql: Mysql, kafkaPort: number, httpPort: number): ChildProcess {
   const command = (service("tidemark").command ?? []).map(argument =>
     argument === "/etc/tidemark/tidemark.yaml"
       ? join(root, "deploy/compose/tidemark.yaml")
@@ -213,6 +217,8 @@ function startTidemark(mysql: Mysql, kafkaPort: number): ChildProcess {
   const addresses = {
     "source.host": mysql.host,
     "source.port": String(mysql.port),
+    "http.host": "127.0.0.1",
+    "http.port": String(httpPort),
     "pipelines.shop.sink.brokers": JSON.stringify([`127.0.0.1:${kafkaPort}`]),
   };
   const set = Object.entries(addresses).flatMap(([path, value]) => ["--set", `${path}=${value}`]);

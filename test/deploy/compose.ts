@@ -7,6 +7,7 @@ import { root } from "../support/bundle.ts";
 export interface ComposeService {
   readonly image: string;
   readonly build?: string;
+  readonly profiles?: readonly string[];
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
   readonly ports?: readonly string[];

@@ -112,6 +112,15 @@ describe("docker-compose.yml", () => {
     expect(Object.keys(service("tidemark").depends_on ?? {}).sort()).toEqual(["kafka", "mysql"]);
   });
 
+  test("starts other destinations only when their profile is asked for", () => {
+    const profiled = services.filter(([, { profiles }]) => profiles !== undefined);
+    expect(profiled.map(([name, { profiles }]) => [name, profiles])).toEqual([
+      ["rabbitmq", ["rabbitmq"]],
+      ["elasticmq", ["sqs"]],
+      ["webhooks", ["webhooks"]],
+    ]);
+  });
+
   test("mounts what is there", () => {
     for (const [, { volumes = [] }] of services) {
       for (const [source = ""] of volumes.map(volume => volume.split(":"))) {
