@@ -348,7 +348,7 @@ async function connect(options: MysqlConnectionOptions, address: string): Promis
 function withoutTls(address: string, mode: string, cause: unknown): TidemarkError {
   return new TidemarkError(
     "SOURCE_SETTING",
-    `MySQL at ${address} offers no TLS, but source.tls.mode is ${mode}. Give it a certificate ` +
+    `MySQL at ${address} offers no TLS, but source.tls.mode is ${mode}: give it a certificate ` +
       "(ssl_cert, ssl_key in my.cnf), or set source.tls.mode=disabled if the network can be trusted.",
     { cause },
   );

@@ -12,7 +12,7 @@ import type { Config, PipelineConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
-import { fault, warning, type Finding } from "../core/finding.ts";
+import { fault, isError, warning, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { KafkaClientOptions } from "../kafka/client.ts";
@@ -54,7 +54,7 @@ export interface Checked {
 }
 
 export async function checkPipeline(options: CheckOptions): Promise<Checked> {
-  const { pipeline, waitingFor } = options;
+  const { pipeline, signal, waitingFor } = options;
   const { sink, commitLog } = pipeline;
   const kafka = makeKafkaCheck(options);
   const findings: Finding[] = [];
@@ -71,7 +71,9 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
     findings.push(...found.findings, ...(connection ?? []));
     const destinations = [...new Set(tables.flatMap(({ destination }) => destination ?? []))];
     let compacted: ReadonlySet<string> = new Set();
-    if (kafka && connection?.every(({ ok }) => ok) === true) {
+    // MySQL took all of the time: asking Kafka only now would blame it.
+    const isLate = signal.aborted && found.findings.some(isError);
+    if (kafka && connection?.every(({ ok }) => ok) === true && !isLate) {
       const seen = await attempt(options, { ...KAFKA, check: "kafka.topics" }, async () => {
         const topics = await kafka.topics(destinations);
         ({ compacted } = topics);
@@ -96,7 +98,8 @@ function makeKafkaCheck({ pipeline, kafka, logger, signal }: CheckOptions): Kafk
   const { sink, commitLog } = pipeline;
   if (sink.type !== "kafka" || kafka === undefined) return undefined;
   const commitLogTopic = commitLog.type === "kafka" ? commitLog.topic : undefined;
-  return new KafkaCheck({ client: kafka, sink, commitLogTopic, logger, signal });
+  const { name } = pipeline;
+  return new KafkaCheck({ client: kafka, pipeline: name, sink, commitLogTopic, logger, signal });
 }
 
 interface Source {
@@ -121,6 +124,7 @@ async function checkSource(options: CheckOptions): Promise<Source> {
     const captured = captureTables(await server.tables(), {
       wants: compileTableFilter(pipeline.tables),
       router,
+      pipeline: pipeline.name,
       patterns: pipeline.tables,
       toTopics: pipeline.sink.type === "kafka",
       grantee: await server.grantee(),
@@ -140,6 +144,8 @@ interface PlaceAsked {
   /** What mends it if it cannot be reached, or refuses us. */
   readonly reach: string;
   readonly login: string;
+  /** What mends it if it cannot encrypt. */
+  readonly encrypt?: string;
   readonly unavailable: ErrorCode;
 }
 
@@ -158,6 +164,8 @@ function mysqlPlace({ source }: Config): PlaceAsked {
     name: `MySQL at ${source.host}:${source.port}`,
     reach: "source.host, source.port: where a MySQL server is up",
     login: `ALTER USER ${user} IDENTIFIED BY '<source.password>'  # or set source.user, source.password, source.tls`,
+    encrypt:
+      "--set source.tls.mode=disabled  # if the network can be trusted; otherwise give MySQL a certificate",
     unavailable: "SOURCE_UNAVAILABLE",
   };
 }
@@ -192,13 +200,13 @@ async function attempt(
 
 function failure(error: TidemarkError, place: PlaceAsked): Finding {
   if (error.code === "BUG") throw error;
-  const fix = error.code === "ACCESS_DENIED" ? place.login : place.reach;
-  const [, advice] = ADVICE.exec(error.message) ?? [];
-  return fault(error.code, place.check, sentence(error.message), advice ?? fix);
+  return fault(error.code, place.check, sentence(error.message), remedy(error, place));
 }
 
-/** A message that names its remedy itself. */
-const ADVICE = /(Give it a certificate .*)$/;
+function remedy({ code }: TidemarkError, { login, encrypt, reach }: PlaceAsked): string {
+  if (code === "ACCESS_DENIED") return login;
+  return code === "SOURCE_SETTING" ? (encrypt ?? reach) : reach;
+}
 
 function sentence(text: string): string {
   return `${text.replace(/[.\s]+$/, "")}.`;

@@ -16,6 +16,7 @@ import { Topics } from "../kafka/topics.ts";
 
 export interface KafkaCheckOptions {
   readonly client: KafkaClientOptions;
+  readonly pipeline: string;
   readonly sink: KafkaSinkConfig;
   /** Undefined if it is kept in a file. */
   readonly commitLogTopic: string | undefined;
@@ -198,7 +199,7 @@ export class KafkaCheck {
     topics: readonly Topic[],
     settings: ReadonlyMap<string, ReadonlyMap<string, string>>,
   ): readonly Finding[] {
-    const { commitLogTopic } = this.#options;
+    const { commitLogTopic, pipeline } = this.#options;
     const check = "kafka.commit_log";
     const topic = topics.find(({ name }) => name === commitLogTopic);
     const policy = settings.get(topic?.name ?? "")?.get(POLICY);
@@ -213,7 +214,7 @@ export class KafkaCheck {
     const fix =
       partitions === 1
         ? this.#configure(topic.name, `${POLICY}=compact`)
-        : `commit_log.topic: ${topic.name}-2  # a name of its own; Tidemark makes the topic`;
+        : `--set pipelines.${pipeline}.commit_log.topic=${topic.name}-2  # Tidemark makes the topic`;
     return [fault("SINK_SETTING", check, found, fix)];
   }
 

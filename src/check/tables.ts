@@ -20,6 +20,7 @@ export interface TableRules {
   readonly wants: (database: string, table: string) => boolean;
   /** @throws TidemarkError for a name that the destination refuses. */
   readonly router: (database: string, table: string) => string;
+  readonly pipeline: string;
   readonly patterns: readonly string[];
   /** Whether a destination is a topic, whose records are told apart by their keys alone. */
   readonly toTopics: boolean;
@@ -39,12 +40,12 @@ export function captureTables(all: readonly SourceTable[], rules: TableRules): C
         const destination = rules.router(table.database, table.name);
         const owner = owners.get(destination);
         if (owner !== undefined && rules.toTopics)
-          findings.push(sharedTopic(owner, id, destination));
+          findings.push(sharedTopic([owner, id], destination, rules.pipeline));
         owners.set(destination, owner ?? id);
         return { ...table, destination };
       } catch (thrown) {
         if (!(thrown instanceof TidemarkError)) throw thrown;
-        const fix = `--set …tables: add "!${id}", or change sink.topic`;
+        const fix = `pipelines.${rules.pipeline}.tables: add "!${id}", or change its sink.topic`;
         findings.push(fault("CONFIG_INVALID", "tables.topic_name", thrown.message, fix));
         return { ...table, destination: undefined };
       }
@@ -59,12 +60,16 @@ function countOf(tables: number): string {
 }
 
 /** Their keys would mix: a delete in one table would remove a row of the other from a compacted topic. */
-function sharedTopic(first: string, second: string, topic: string): Finding {
+function sharedTopic(
+  [first, second]: readonly [string, string],
+  topic: string,
+  pipeline: string,
+): Finding {
   return fault(
     "CONFIG_INVALID",
     "tables.topic_name",
     `Tables ${first} and ${second} would both go to topic ${topic}.`,
-    `sink.topic: "{database}.{table}"  # or tables: [..., "!${second}"]`,
+    `--set pipelines.${pipeline}.sink.topic={database}.{table}  # or add "!${second}" to its tables`,
   );
 }
 

@@ -68,6 +68,7 @@ describe("tables", () => {
   const rules = {
     wants: () => true,
     router: (database: string, table: string) => `${database}.${table}`,
+    pipeline: "p",
     patterns: ["shop.*"],
     toTopics: true,
     grantee: "`cdc`@`%`",

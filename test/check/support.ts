@@ -43,12 +43,19 @@ export async function query(mysql: MysqlAddress, ...statements: readonly string[
   }
 }
 
+/** Of the user. */
+const PASSWORD = "Pa$$-word'1";
+/** For a configuration that has another one than the user. */
+export const WRONG_PASSWORD = "another-Pa55";
+/** Nothing that is started here may print one of these. */
+const SECRETS = [PASSWORD, WRONG_PASSWORD];
+
 export class Place {
   readonly folder = mkdtempSync(join(tmpdir(), "tidemark-check-"));
   readonly id = randomUUID().slice(0, 8);
   readonly database = `check_${this.id}`;
   readonly user = `cdc_${this.id}`;
-  readonly password = "Pa$$-word'1";
+  readonly password = PASSWORD;
   readonly commitLogTopic = `commit-log-${this.id}`;
   readonly #bundle: string;
 
@@ -67,6 +74,10 @@ export class Place {
       `GRANT SELECT ON ${database}.* TO ${user}@'%'`,
     );
     if (privileges !== "") await query(mysql, `GRANT ${privileges} ON *.* TO ${user}@'%'`);
+  }
+
+  get pipeline(): string {
+    return `p-${this.id}`;
   }
 
   get topic(): string {
@@ -89,7 +100,7 @@ export class Place {
       },
       pipelines: [
         {
-          name: `p-${this.id}`,
+          name: this.pipeline,
           tables: [`${this.database}.*`],
           sink: isKafka ? { type: "kafka", brokers, ...sink } : sink,
           ...(log === undefined ? {} : { commit_log: log }),
@@ -109,8 +120,12 @@ export class Place {
     let stderr = "";
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-    const ended = new Promise<Ended>(resolve => {
-      child.on("close", status => resolve({ status, stdout, stderr }));
+    const ended = new Promise<Ended>((resolve, reject) => {
+      child.on("close", status => {
+        const isPrinted = SECRETS.some(secret => (stdout + stderr).includes(secret));
+        if (isPrinted) reject(new Error(`a password was printed: ${stdout}${stderr}`));
+        else resolve({ status, stdout, stderr });
+      });
     });
     return {
       ended,

@@ -1,4 +1,7 @@
 /** The checks of the area `product`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { findings } from "./findings.ts";
 
-export const productChecks = {} as const satisfies Record<string, Check>;
+export const productChecks = {
+  check: findings,
+} as const satisfies Record<string, Check>;
