@@ -1,40 +1,19 @@
 /**
  * MySQL's character sets, decoded to text.
  *
- * The utf8 family is copied as it stands and never comes here. Single-byte sets go by MySQL's own tables.
- * What cannot be decoded exactly is refused, because a wrong character cannot be seen later.
+ * The utf8 family is copied as it stands and never comes here. Single-byte sets and those of East Asia go
+ * by MySQL's own tables. What cannot be decoded exactly is refused, because a wrong character cannot be
+ * seen later.
  */
 import { EventFault } from "./event-fault.ts";
+import { multiByteDecoding } from "./multi-byte.ts";
 import { SWE7_LETTERS, UPPER_HALF } from "./single-byte.ts";
 
-/** Sets of more than one byte, by the names that the platform's decoder knows them by. */
+/** Sets that the platform knows too, by its names for them. */
 const LABELS: Readonly<Record<string, string>> = {
-  cp932: "shift_jis",
-  gb2312: "gbk",
-  gbk: "gbk",
-  sjis: "shift_jis",
   ucs2: "utf-16be",
   utf16: "utf-16be",
   utf16le: "utf-16le",
-};
-
-/** The platform takes three control characters for each other, as IBM's mainframes do. */
-const SWAPPED_CONTROLS = { "\u001c": "\u001a", "\u007f": "\u001c", "\u001a": "\u007f" } as const;
-
-/** Characters that the platform decodes otherwise than MySQL: what it gives, and what MySQL does. */
-const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  cp932: SWAPPED_CONTROLS,
-  gb2312: { "—": "―", "·": "・" },
-  sjis: {
-    ...SWAPPED_CONTROLS,
-    "＼": "\\",
-    "￠": "¢",
-    "￡": "£",
-    "￢": "¬",
-    "∥": "‖",
-    "－": "−",
-    "～": "〜",
-  },
 };
 
 const UTF8_CHARSETS: ReadonlySet<string> = new Set(["utf8mb4", "utf8mb3", "utf8", "ascii"]);
@@ -55,36 +34,21 @@ export function textDecoding(charset: string): TextDecoding {
   if (charset === "swe7") return decodeSwe7;
   const upperHalf = UPPER_HALF[charset];
   if (upperHalf !== undefined) return bytes => decodeSingleByte(bytes, upperHalf);
+  const multiByte = multiByteDecoding(charset);
+  if (multiByte) return multiByte;
   const label = LABELS[charset];
-  if (label !== undefined) return multiByteDecoding(charset, label);
-  return bytes => asciiOnly(bytes, charset);
+  if (label === undefined) throw new EventFault(`its character set ${charset} is not known`);
+  return unicodeDecoding(charset, label);
 }
 
-/**
- * The platform's tables of big5, euckr, gb18030, ujis and eucjpms differ from MySQL's in many characters,
- * and it decodes some of those to others. Text without any of them is the same everywhere.
- */
-function asciiOnly(bytes: Buffer, charset: string): string {
-  if (bytes.some(byte => byte >= 0x80)) {
-    throw new EventFault(
-      `its character set ${charset} is supported for ASCII only; convert the column to utf8mb4`,
-    );
-  }
-  return bytes.toString("latin1");
-}
-
-function multiByteDecoding(charset: string, label: string): TextDecoding {
+function unicodeDecoding(charset: string, label: string): TextDecoding {
   const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true });
-  const differences = DIFFERENCES[charset];
-  const pattern = differences && new RegExp(`[${Object.keys(differences).join("")}]`, "g");
   return bytes => {
-    let text: string;
     try {
-      text = decoder.decode(bytes);
+      return decoder.decode(bytes);
     } catch {
       throw new EventFault(`bytes of it are no characters of ${charset}`);
     }
-    return pattern ? text.replace(pattern, char => differences[char] ?? char) : text;
   };
 }
 

@@ -47,9 +47,6 @@ export interface SourceColumn {
   readonly database: string;
   readonly table: string;
   readonly name: string;
-  /** "" for a column that is no text. */
-  readonly charset: string;
-  readonly type: string;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -248,24 +245,19 @@ export class MysqlServer {
     });
   }
 
-  /** Columns of these character sets, and every YEAR, outside the system's own databases. */
-  async columns(charsets: readonly string[]): Promise<readonly SourceColumn[]> {
+  /** Every YEAR outside the system's own databases. */
+  async yearColumns(): Promise<readonly SourceColumn[]> {
     return this.#ask("its columns", async ask => {
-      const rows = await ask(
-        `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col,
-           CHARACTER_SET_NAME AS charset, DATA_TYPE AS type
-         FROM information_schema.COLUMNS
-         WHERE (DATA_TYPE = 'year' OR CHARACTER_SET_NAME IN (${charsets.map(() => "?").join(", ")}))
-           AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
-         ORDER BY db, name, ORDINAL_POSITION`,
-        charsets,
-      );
+      const rows = await ask(`
+        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col
+        FROM information_schema.COLUMNS
+        WHERE DATA_TYPE = 'year'
+          AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+        ORDER BY db, name, ORDINAL_POSITION`);
       return rows.map(row => ({
         database: text(row, "db"),
         table: text(row, "name"),
         name: text(row, "col"),
-        charset: text(row, "charset"),
-        type: text(row, "type"),
       }));
     });
   }

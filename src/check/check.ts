@@ -19,13 +19,7 @@ import type { KafkaClientOptions } from "../kafka/client.ts";
 import { replicaUuidOf } from "../kafka/commit-log-topic.ts";
 import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
-import {
-  ASCII_ONLY_CHARSETS,
-  captureTables,
-  columnFindings,
-  keyFindings,
-  type CapturedTable,
-} from "./tables.ts";
+import { captureTables, yearFindings, keyFindings, type CapturedTable } from "./tables.ts";
 
 export interface CheckOptions {
   readonly config: Config;
@@ -130,10 +124,9 @@ async function checkSource(options: CheckOptions): Promise<Source> {
       grantee: await server.grantee(),
     });
     ({ tables } = captured);
-    const columns: readonly SourceColumn[] =
-      tables.length === 0 ? [] : await server.columns(ASCII_ONLY_CHARSETS);
+    const years: readonly SourceColumn[] = tables.length === 0 ? [] : await server.yearColumns();
     const { version } = await server.inspect();
-    return [...captured.findings, ...columnFindings(tables, columns, version)];
+    return [...captured.findings, ...yearFindings(tables, years, version)];
   });
   return { findings: [...settings, ...found], tables };
 }

@@ -13,9 +13,6 @@ export interface Captured {
   readonly findings: readonly Finding[];
 }
 
-/** Character sets of which only ASCII is decoded: test/check/tables.test.ts compares with the decoder. */
-export const ASCII_ONLY_CHARSETS = ["big5", "euckr", "gb18030", "ujis", "eucjpms"] as const;
-
 export interface TableRules {
   readonly wants: (database: string, table: string) => boolean;
   /** @throws TidemarkError for a name that the destination refuses. */
@@ -143,31 +140,17 @@ function quoted(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;
 }
 
-/** @param columns those in question, as `MysqlServer.columns` lists them. */
-export function columnFindings(
+export function yearFindings(
   tables: readonly CapturedTable[],
-  columns: readonly SourceColumn[],
+  years: readonly SourceColumn[],
   serverVersion: string,
 ): readonly Finding[] {
   const captured = new Set(tables.map(idOf));
-  const ours = columns.filter(({ database, table }) => captured.has(`${database}.${table}`));
-  const findings = [
-    ...ours.filter(({ charset }) => charset !== "").map(partlyDecoded),
-    ...(isYearAmbiguous(serverVersion)
-      ? ours.filter(({ type }) => type === "year").map(column => ambiguous(column, serverVersion))
-      : []),
-  ];
-  if (findings.length > 0) return findings;
+  const ours = years.filter(({ database, table }) => captured.has(`${database}.${table}`));
+  if (isYearAmbiguous(serverVersion) && ours.length > 0) {
+    return ours.map(column => ambiguous(column, serverVersion));
+  }
   return tables.length === 0 ? [] : [good("tables.columns", "Every captured column can be read.")];
-}
-
-function partlyDecoded({ database, table, name, charset }: SourceColumn): Finding {
-  return warning(
-    "tables.columns",
-    `Column ${database}.${table}.${name} has the character set ${charset}, of which only ASCII can be ` +
-      "decoded: any other character in it stops the pipeline.",
-    `ALTER TABLE ${quoted(database)}.${quoted(table)} CONVERT TO CHARACTER SET utf8mb4`,
-  );
 }
 
 /** Between these versions a table map does not tell which columns beside a YEAR are unsigned. */

@@ -110,15 +110,3 @@ describe("the destination", () => {
     expect(bad[0]).toMatchObject({ check: "file.destination", level: "error", exit_code: 78 });
   });
 });
-
-describe("tables", () => {
-  test("a column of which only ASCII is decoded is a warning", async () => {
-    await query(
-      mysql,
-      `CREATE TABLE ${place.database}.old (id INT PRIMARY KEY, n TEXT CHARACTER SET euckr)`,
-    );
-    const { status, bad } = await place.check();
-    expect(status).toBe(0);
-    expect(bad.find(({ check }) => check === "tables.columns")?.found).toContain("euckr");
-  });
-});
