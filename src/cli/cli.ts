@@ -29,7 +29,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   reporter.watchProcess();
   try {
     const outcome = { exitCode: 0 };
-    await buildProgram(reporter, outcome).parseAsync([...args], { from: "user" });
+    const program = buildProgram(reporter, outcome);
+    await reporter.expectEnd(program.parseAsync([...args], { from: "user" }));
     return outcome.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) {

@@ -9,6 +9,7 @@ import type { Logger } from "../core/logger.ts";
 export class Reporter {
   #logger: Logger | undefined;
   #stopping: AbortSignal[] = [];
+  #unfinished = false;
 
   /** From now on the log is used. */
   useLogger(logger: Logger): void {
@@ -23,6 +24,16 @@ export class Reporter {
   warn(sentence: string): void {
     if (this.#logger === undefined) process.stderr.write(`tidemark: ${sentence}\n`);
     else this.#logger.warn({}, sentence);
+  }
+
+  /** What was begun has an end, of whatever kind: `watchProcess` tells if the process ends before it. */
+  async expectEnd<T>(work: Promise<T>): Promise<T> {
+    this.#unfinished = true;
+    try {
+      return await work;
+    } finally {
+      this.#unfinished = false;
+    }
   }
 
   /** @returns the exit code */
@@ -49,9 +60,17 @@ export class Reporter {
     };
     process.on("uncaughtException", onEscaped);
     process.on("unhandledRejection", onEscaped);
+    process.once("beforeExit", () => this.#onIdle());
     // A reader that is gone (`tidemark … | head`) is met by the stdout sink, if there is one.
     process.stdout.on("error", ignoreBrokenPipe);
     process.stderr.on("error", ignoreBrokenPipe);
+  }
+
+  /** Nothing is left that could go on, and yet something is awaited: Node would end with 13, silently. */
+  #onIdle(): void {
+    if (!this.#unfinished) return;
+    const error = new TidemarkError("BUG", "Something is awaited that can no longer happen");
+    process.exitCode = this.report(error);
   }
 }
 

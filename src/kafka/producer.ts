@@ -16,7 +16,7 @@ import { apis, definition } from "./connection.ts";
 import { KafkaResponseError, isUnreachable, toKafkaError } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
-import { retrying } from "../core/retry.ts";
+import { retrying, unlessAborted } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
 
 export interface ProducerOptions {
@@ -100,7 +100,9 @@ export class Producer {
   #deliver(target: SendTarget, batch: Buffer, signal: AbortSignal): Promise<number> {
     const { client, clock, logger, troubles } = this.#options;
     const { topic, partition } = target;
-    if (this.#options.once === true) return this.#attempt(target, batch);
+    if (this.#options.once === true) {
+      return unlessAborted(() => this.#attempt(target, batch), signal);
+    }
     return retrying(() => this.#attempt(target, batch), {
       clock,
       logger,

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Reporter } from "../../src/cli/reporter.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -50,6 +51,21 @@ describe("Reporter", () => {
   test("shows the stack at level debug", () => {
     expect(withLogger("debug").report(new TypeError("x"))).toBe(70);
     expect(written).toContain("reporter.test.ts");
+  });
+
+  test("tells of a process that has nothing left to do before its work has ended", () => {
+    const module = JSON.stringify(new URL("../../src/cli/reporter.ts", import.meta.url).href);
+    const script = `import { Reporter } from ${module};
+      const reporter = new Reporter();
+      reporter.watchProcess();
+      await reporter.expectEnd(Promise.resolve());
+      await reporter.expectEnd(new Promise(() => undefined));`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect([status, stderr.split(".")[0]]).toEqual([
+      70,
+      "tidemark: [BUG] Something is awaited that can no longer happen",
+    ]);
   });
 
   test("an end that is in order is no error", () => {

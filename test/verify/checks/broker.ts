@@ -38,16 +38,17 @@ export async function brokerAway({ options, servers, mutant }: CheckContext): Pr
     progress("broker: killed");
     node.kill("SIGKILL");
     await sleep(stallMs(options, 60_000));
-    campaign.assertRunning();
     await node.start();
+    campaign.assertRunning();
     const down = await recovered(campaign);
 
     await sleep(2_000);
     progress("broker: frozen");
     node.kill("SIGSTOP");
     await sleep(stallMs(options, 30_000));
-    campaign.assertRunning();
+    // Before anything can fail: other checks need it too.
     node.kill("SIGCONT");
+    campaign.assertRunning();
     const frozen = await recovered(campaign);
 
     return campaign.finish({
