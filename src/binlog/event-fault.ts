@@ -4,7 +4,7 @@
  */
 export class EventFault extends Error {
   override readonly name = "EventFault";
-  readonly code: "EVENT_UNREADABLE" | "SOURCE_SETTING";
+  readonly code: "EVENT_UNREADABLE" | "SOURCE_SETTING" | "ROW_TOO_LARGE";
 
   constructor(reason: string, code: EventFault["code"] = "EVENT_UNREADABLE") {
     super(reason);

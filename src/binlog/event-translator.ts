@@ -1,14 +1,15 @@
 /**
  * One binlog event after the other → the events that the assembler understands.
  *
- *   header ─▶ what zongji parses well (GTID, Query, XID, rotation, XA) ─▶ its event object
+ *   header ─▶ GTID, Query, XID, rotation, XA ─▶ `parse` of the dump (small-events.ts, or zongji)
  *        └──▶ table maps and rows ─▶ table-cache.ts, rows-event.ts
  *
  * 1. Whatever can carry rows and is not understood is a fault; it stops the stream.
  * 2. Positions are those of the file: an event starts where the one before it ended.
+ * 3. A group is as long as its GTID event says, so that no event of it was left out.
  */
 import { TidemarkError } from "../core/errors.ts";
-import { PackedRowsWriter } from "../core/rows.ts";
+import { PackedRowsWriter, type Rows } from "../core/rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
 import { EventFault } from "./event-fault.ts";
@@ -22,27 +23,23 @@ import {
   timestampOf,
   typeOf,
 } from "./event-header.ts";
+import type { EventParts } from "./event-parts.ts";
 import type { BinlogEvent, TableFilter } from "./reader.ts";
-import { isDummyRows, readRows, tableIdOf, type RowsLayout } from "./rows-event.ts";
+import { isDummyRows, readLargeRows, readRows, tableIdOf, type RowsLayout } from "./rows-event.ts";
+import type { SmallEvent } from "./small-events.ts";
 import { classifyStatement, emptiedTable } from "./statements.ts";
 import { TableCache } from "./table-cache.ts";
-
-/** What is used of the events that zongji parses. */
-export interface ZongjiEvent {
-  readonly gtid?: string;
-  readonly query?: string;
-  readonly schema?: string;
-  readonly slaveProxyId?: number;
-  readonly binlogName?: string;
-  readonly onePhase?: boolean;
-  readonly standalone?: boolean;
-}
+import type { MappedTable } from "./table-map.ts";
 
 export interface TranslatorOptions {
   readonly wants: TableFilter;
   readonly emit: (event: BinlogEvent) => void;
   /** Rows of a transaction that is only prepared are handed out instead of stopping the stream. */
   readonly xaAtPrepare: boolean;
+  /** A row that takes more than twice this in the event is refused before it is decoded. */
+  readonly rowBytesMax: number;
+  /** Reads an event beside table maps and rows. */
+  readonly parse: (event: Buffer) => SmallEvent;
 }
 
 type Place = Pick<
@@ -58,6 +55,10 @@ const ROWS: ReadonlyMap<number, RowsLayout> = new Map([
   [EventType.updateRows, { operation: "update", hasExtra: true }],
   [EventType.deleteRows, { operation: "delete", hasExtra: true }],
 ]);
+
+/** Enough of a large event for its header and the number of its table. */
+const LARGE_HEAD_SIZE = 64;
+const LARGE_STATEMENT_MAX = 64 * 2 ** 20;
 
 /** Events that say nothing about rows. */
 const SKIPPED: ReadonlySet<number> = new Set([
@@ -109,6 +110,10 @@ export class EventTranslator {
   #next = 0;
   /** Rows were handed out since the last end of a transaction. */
   #rowsOpen = false;
+  /** BEGIN was seen, so that a statement does not end the group. */
+  #begun = false;
+  /** Where the group at hand ends, as its GTID event says; undefined if none does. */
+  #groupEnd: number | undefined;
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
@@ -121,23 +126,35 @@ export class EventTranslator {
 
   /**
    * @param event its bytes from the header on, without checksum.
-   * @param parse lets zongji make an object of it.
-   * @throws TidemarkError EVENT_UNREADABLE or SOURCE_SETTING, with file and position.
+   * @returns for a large event what hands out its rows, step by step.
+   * @throws TidemarkError EVENT_UNREADABLE, SOURCE_SETTING or ROW_TOO_LARGE, with file and position.
    */
-  translate(event: Buffer, parse: () => ZongjiEvent): void {
+  translate(event: Buffer | EventParts): Iterator<void> | undefined {
+    const isWhole = Buffer.isBuffer(event);
+    const head = isWhole ? event : event.read(0, LARGE_HEAD_SIZE);
     let place: Place | undefined;
     try {
-      const type = typeOf(event);
+      const type = typeOf(head);
       if (type === EventType.heartbeat || type === EventType.heartbeatV2) {
-        this.#heartbeat(event, type);
-      } else if (type === EventType.rotate) this.#rotate(parse());
-      else if (type === EventType.formatDescription) this.#beginFile(event);
+        this.#heartbeat(head, type);
+      } else if (type === EventType.rotate) this.#rotate(this.#options.parse(head));
+      else if (type === EventType.formatDescription) this.#beginFile(head);
       else {
-        place = this.#place(event);
-        this.#translate(event, { type, place, parse });
+        place = this.#place(head);
+        if (isWhole) this.#translate(event, type, place);
+        else return this.#guarded(this.#translateLarge(event, head, type, place), place);
       }
+      return undefined;
     } catch (thrown) {
       throw this.#fault(thrown, place?.position ?? this.#next);
+    }
+  }
+
+  *#guarded(steps: Iterable<void>, { position }: Place): Generator<void> {
+    try {
+      yield* steps;
+    } catch (thrown) {
+      throw this.#fault(thrown, position);
     }
   }
 
@@ -152,10 +169,10 @@ export class EventTranslator {
   }
 
   /** A rotation names the file; that it begins is told by its format description event. */
-  #rotate({ binlogName = "" }: ZongjiEvent): void {
+  #rotate({ binlogName = "" }: SmallEvent): void {
     this.#file = binlogName;
     this.#next = 0;
-    this.#tables.endTransaction();
+    this.#closeGroup();
   }
 
   #beginFile(event: Buffer): void {
@@ -189,10 +206,8 @@ export class EventTranslator {
     };
   }
 
-  #translate(
-    event: Buffer,
-    { type, place, parse }: { type: number; place: Place; parse: () => ZongjiEvent },
-  ): void {
+  #translate(event: Buffer, type: number, place: Place): void {
+    const { parse } = this.#options;
     const layout = ROWS.get(type);
     if (layout) {
       this.#rows(event.subarray(HEADER_SIZE), layout, place);
@@ -203,65 +218,120 @@ export class EventTranslator {
         this.#tables.map(event.subarray(HEADER_SIZE));
         return;
       case EventType.xid:
-        this.#end({ ...place, kind: "commit" });
+        this.#end(place, "commit");
         return;
       case EventType.query:
       case EventType.mariadbQueryCompressed:
-        this.#statement(parse(), place);
+        this.#statement(parse(event), place);
         return;
       case EventType.gtid:
       case EventType.gtidTagged:
-        this.#end({ ...place, kind: "gtid", gtid: parse().gtid });
+        this.#gtid(parse(event), place);
         return;
       case EventType.anonymousGtid:
-        this.#end({ ...place, kind: "gtid", gtid: undefined });
+        this.#gtid({ ...parse(event), gtid: undefined }, place);
         return;
       case EventType.mariadbGtid:
-        this.#mariadbGtid(parse(), place);
+        this.#mariadbGtid(parse(event), place);
         return;
       case EventType.xaPrepare:
-        this.#xaPrepare(parse(), place);
+        this.#xaPrepare(parse(event), place);
         return;
       default:
         this.#other(event, type);
     }
   }
 
-  /** An event with which a transaction ends or begins: what came before it is closed. */
-  #end(event: BinlogEvent): void {
-    this.#tables.endTransaction();
-    this.#rowsOpen = false;
-    this.#options.emit(event);
+  /** Only rows are ever so large that they matter; the rest is read whole, within a bound. */
+  *#translateLarge(event: EventParts, head: Buffer, type: number, place: Place): Generator<void> {
+    const layout = ROWS.get(type);
+    if (layout === undefined) {
+      if (event.size > LARGE_STATEMENT_MAX && !SKIPPED.has(type)) {
+        throw new EventFault(`it has ${event.size} bytes, and is no rows event`);
+      }
+      this.#translate(SKIPPED.has(type) ? head : event.read(0, event.size), type, place);
+      return;
+    }
+    const mapped = this.#mappedFor(head.subarray(HEADER_SIZE));
+    if (mapped === undefined) return;
+    const { rowBytesMax } = this.#options;
+    const options = { layout, mapped, writer: this.#writer, rowBytesMax, start: HEADER_SIZE };
+    for (const rows of readLargeRows(event, options)) {
+      this.#emitRows(rows, place);
+      yield;
+    }
+  }
+
+  #gtid({ gtid, transactionLength }: SmallEvent, place: Place): void {
+    this.#closeGroup();
+    if (transactionLength !== undefined && transactionLength > 0) {
+      this.#groupEnd = place.position + transactionLength;
+    }
+    this.#options.emit({ ...place, kind: "gtid", gtid });
   }
 
   /** MariaDB has no BEGIN: a GTID that stands for more than one statement opens the transaction. */
-  #mariadbGtid({ gtid, standalone = false }: ZongjiEvent, place: Place): void {
-    this.#end({ ...place, kind: "gtid", gtid });
-    if (!standalone) this.#options.emit({ ...place, kind: "begin", thread: undefined });
+  #mariadbGtid({ gtid, standalone = false }: SmallEvent, place: Place): void {
+    this.#closeGroup();
+    this.#options.emit({ ...place, kind: "gtid", gtid });
+    if (!standalone) this.#begin(place, undefined);
+  }
+
+  #begin(place: Place, thread: number | undefined): void {
+    this.#begun = true;
+    this.#options.emit({ ...place, kind: "begin", thread });
+  }
+
+  #end(place: Place, kind: "commit" | "rollback"): void {
+    this.#checkGroup(place);
+    this.#closeGroup();
+    this.#options.emit({ ...place, kind });
+  }
+
+  #closeGroup(): void {
+    this.#tables.endTransaction();
+    this.#rowsOpen = false;
+    this.#begun = false;
+    this.#groupEnd = undefined;
+  }
+
+  #checkGroup({ nextPosition }: Place): void {
+    if (this.#groupEnd === undefined || this.#groupEnd === nextPosition) return;
+    throw new EventFault(
+      `its transaction ends at ${nextPosition}, but its GTID event says ${this.#groupEnd}: ` +
+        "events of it are missing, or the file is damaged",
+    );
   }
 
   #rows(body: Buffer, layout: RowsLayout, place: Place): void {
+    const mapped = this.#mappedFor(body);
+    if (mapped !== undefined)
+      this.#emitRows(readRows(body, { layout, mapped, writer: this.#writer }), place);
+  }
+
+  /** Undefined for rows that nobody wants. */
+  #mappedFor(body: Buffer): MappedTable | undefined {
     const mapped = this.#tables.find(tableIdOf(body));
-    if (mapped === undefined) return;
-    if (mapped === "unmapped") {
-      if (isDummyRows(body)) return;
-      throw new EventFault("rows came without the description of their table");
-    }
-    const rows = readRows(body, layout, mapped, this.#writer);
+    if (mapped !== "unmapped") return mapped;
+    if (isDummyRows(body)) return undefined;
+    throw new EventFault("rows came without the description of their table");
+  }
+
+  #emitRows(rows: Rows, place: Place): void {
     if (rows.count === 0) return;
     this.#rowsOpen = true;
     this.#options.emit({ ...place, kind: "rows", rows });
   }
 
-  #statement({ query = "", schema = "", slaveProxyId }: ZongjiEvent, place: Place): void {
+  #statement({ query = "", schema = "", slaveProxyId }: SmallEvent, place: Place): void {
     const kind = classifyStatement(query);
     switch (kind) {
       case "begin":
-        this.#options.emit({ ...place, kind, thread: slaveProxyId });
+        this.#begin(place, slaveProxyId);
         return;
       case "commit":
       case "rollback":
-        this.#end({ ...place, kind });
+        this.#end(place, kind);
         return;
       case "rows":
         this.#requireUnwanted(query);
@@ -270,6 +340,7 @@ export class EventTranslator {
       case "other":
         break;
     }
+    if (!this.#begun) this.#checkGroup(place);
     this.#options.emit({ ...place, kind: "statement", database: schema, sql: query });
   }
 
@@ -282,14 +353,14 @@ export class EventTranslator {
     );
   }
 
-  #xaPrepare({ onePhase = false }: ZongjiEvent, place: Place): void {
+  #xaPrepare({ onePhase = false }: SmallEvent, place: Place): void {
     if (!onePhase && this.#rowsOpen && !this.#options.xaAtPrepare) {
       throw new EventFault(
         "its transaction was ended by XA PREPARE, so its rows may yet be rolled back; " +
           "set source.xa to at_prepare to send them all the same",
       );
     }
-    this.#end({ ...place, kind: "commit" });
+    this.#end(place, "commit");
   }
 
   #other(event: Buffer, type: number): void {

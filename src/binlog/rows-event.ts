@@ -2,6 +2,7 @@
 import type { Operation, PackedRows, PackedRowsWriter, TableShape } from "../core/rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import { EventFault } from "./event-fault.ts";
+import type { EventParts } from "./event-parts.ts";
 import type { MappedTable } from "./table-map.ts";
 
 export interface RowsLayout {
@@ -22,12 +23,77 @@ export function isDummyRows(body: Buffer): boolean {
   return tableIdOf(body) === DUMMY_TABLE_ID;
 }
 
-export function readRows(
-  body: Buffer,
-  layout: RowsLayout,
-  mapped: MappedTable,
-  writer: PackedRowsWriter,
-): PackedRows {
+export interface RowsTask {
+  readonly layout: RowsLayout;
+  readonly mapped: MappedTable;
+  readonly writer: PackedRowsWriter;
+}
+
+export function readRows(body: Buffer, task: RowsTask): PackedRows {
+  let offset = readHead(body, task);
+  while (offset < body.length) offset = readRow(body, offset, task);
+  return task.writer.finish(task.mapped.table, task.layout.operation);
+}
+
+export interface LargeRowsTask extends RowsTask {
+  readonly rowBytesMax: number;
+  /** Where the body of the event begins. */
+  readonly start: number;
+}
+
+const WINDOW_BYTES = 4 * 2 ** 20;
+
+/**
+ * The rows of an event that is not in memory, as many at a time as a window holds. How long a row is
+ * shows only when it is decoded: a window in which not even one ends is made larger, up to a bound.
+ */
+export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generator<PackedRows> {
+  const { layout, mapped, writer, rowBytesMax } = task;
+  let windowBytes = WINDOW_BYTES;
+  let window = event.read(task.start, windowBytes);
+  let from = task.start + readHead(window, task);
+  while (from < event.size) {
+    window = event.read(from, windowBytes);
+    const isLast = from + window.length === event.size;
+    const { rows, used } = readWindow(window, isLast, task);
+    if (used > 0) {
+      from += used;
+      windowBytes = WINDOW_BYTES;
+      yield rows;
+    } else if (windowBytes > 2 * rowBytesMax) {
+      throw new EventFault(
+        `a row of ${nameOf(mapped.table)} has more than ${windowBytes} bytes, which is more than ` +
+          `queue.max_row allows (${rowBytesMax}): raise it, and queue.memory with it`,
+        "ROW_TOO_LARGE",
+      );
+    } else windowBytes *= 2;
+  }
+  writer.finish(mapped.table, layout.operation);
+}
+
+/** What ends within the window; in the last one everything has to. */
+function readWindow(
+  window: Buffer,
+  isLast: boolean,
+  task: RowsTask,
+): { rows: PackedRows; used: number } {
+  const { layout, mapped, writer } = task;
+  let used = 0;
+  while (used < window.length) {
+    const rowsBefore = writer.mark();
+    try {
+      used = readRow(window, used, task);
+    } catch (thrown) {
+      if (isLast) throw thrown;
+      writer.reset(rowsBefore);
+      break;
+    }
+  }
+  return { rows: writer.finish(mapped.table, layout.operation), used };
+}
+
+/** Reads up to the first row; returns where that begins. */
+function readHead(body: Buffer, { layout, mapped }: RowsTask): number {
   const { table, cells } = mapped;
   const cursor = new ByteCursor(body, 8);
   if (layout.hasExtra) cursor.take(cursor.uint(2) - 2);
@@ -39,11 +105,13 @@ export function readRows(
   }
   const images = layout.operation === "update" ? 2 : 1;
   for (let i = 0; i < images; i += 1) requireAll(cursor.take((width + 7) >> 3), table);
-  let { offset } = cursor;
-  while (offset < body.length) {
-    for (let i = 0; i < images; i += 1) offset = readImage(body, offset, mapped, writer);
-  }
-  return writer.finish(table, layout.operation);
+  return cursor.offset;
+}
+
+function readRow(body: Buffer, start: number, { layout, mapped, writer }: RowsTask): number {
+  const afterFirst = readImage(body, start, mapped, writer);
+  if (layout.operation !== "update") return afterFirst;
+  return readImage(body, afterFirst, mapped, writer);
 }
 
 /** A column that is left out cannot be told from one that is NULL later on, so none may be. */

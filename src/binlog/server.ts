@@ -18,7 +18,7 @@ import {
   type ServerSettings,
   type SourceNeeds,
 } from "./server-settings.ts";
-import { ZongjiReader } from "./zongji-reader.ts";
+import { openReader } from "./open-reader.ts";
 
 export interface ServerIdentity {
   /** "" for MariaDB, which has none. */
@@ -266,7 +266,7 @@ export class MysqlServer {
   async fileCreated(file: string): Promise<number> {
     const timeoutMs = this.#timeoutMs;
     const signal = AbortSignal.timeout(timeoutMs);
-    const reader = new ZongjiReader({
+    const reader = openReader("native", {
       connection: this.#connection,
       // Nobody's uuid, so that it does not end the dump of a pipeline; equal server ids live together.
       replicaUuid: randomUUID(),

@@ -20,6 +20,7 @@ export interface SourceConfig {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  readonly reader: "native" | "zongji";
   /** The pipeline at index n of the list registers as replica `serverId + n`. */
   readonly serverId: number;
   readonly tls: TlsConfig;

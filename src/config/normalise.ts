@@ -150,6 +150,7 @@ function normaliseSource(
     port: settings.port,
     user: settings.user,
     password: readSecret(settings, ["source"], collector) ?? "",
+    reader: settings.reader,
     serverId: settings.server_id,
     tls: readTls({ ...settings.tls, mode }, ["source", "tls"], collector),
     start: normaliseStart(settings.start),

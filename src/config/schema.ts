@@ -99,6 +99,12 @@ export const sourceSchema = z
         "Replica id, unique among all replicas of the server. The second pipeline uses the next " +
           "number, and so on.",
       ),
+    reader: choice(["native", "zongji"])
+      .default("native")
+      .describe(
+        "What reads the binlog: our own reader, or the zongji library. Both give the same messages; " +
+          "zongji holds each event in memory and is slower.",
+      ),
     tls: sourceTlsSchema.prefault({}).describe("Encryption of the connection."),
     start: startSchema,
   })

@@ -5,7 +5,7 @@
  * know tagged GTIDs (MySQL 8.3 and newer).
  */
 import { GtidSet as MysqlGtidSet, MariadbGtidPosition } from "@vlasky/zongji";
-import { TidemarkError } from "./errors.ts";
+import { assert, TidemarkError } from "./errors.ts";
 
 export type GtidFlavour = "mysql" | "mariadb";
 
@@ -14,6 +14,8 @@ interface Model {
   contains(gtid: string): boolean;
   isEmpty(): boolean;
   toString(): string;
+  /** MySQL's only. */
+  encode?: () => Buffer;
 }
 
 export class GtidSet {
@@ -50,6 +52,12 @@ export class GtidSet {
 
   isEmpty(): boolean {
     return this.#model.isEmpty();
+  }
+
+  /** The form in which MySQL's dump command carries it. */
+  encode(): Buffer {
+    assert(this.#model.encode !== undefined, "MariaDB's positions have no such form");
+    return this.#model.encode();
   }
 
   /** The canonical text: sorted, with neighbouring intervals joined. */

@@ -157,9 +157,18 @@ export class PackedRows implements Rows {
   }
 }
 
+export interface WriterMark {
+  readonly dataEnd: number;
+  readonly cellsEnd: number;
+}
+
+const FIRST_BYTES = 16 * 1024;
+/** A larger buffer, which a large row needed, is not kept. */
+const KEPT_BYTES = 2 ** 20;
+
 /** Collects cells in the order row, image (before, then after), column. */
 export class PackedRowsWriter {
-  #data = Buffer.allocUnsafe(16 * 1024);
+  #data = Buffer.allocUnsafe(FIRST_BYTES);
   #cells = new Uint32Array(1024);
   #dataEnd = 0;
   #cellsEnd = 0;
@@ -213,6 +222,17 @@ export class PackedRowsWriter {
     this.#dataEnd += written;
   }
 
+  /** Where the writer stands, for `reset`. */
+  mark(): WriterMark {
+    return { dataEnd: this.#dataEnd, cellsEnd: this.#cellsEnd };
+  }
+
+  /** Forgets what was written since. */
+  reset({ dataEnd, cellsEnd }: WriterMark): void {
+    this.#dataEnd = dataEnd;
+    this.#cellsEnd = cellsEnd;
+  }
+
   /** Hands over what was written, copied to its exact size, and is empty again. */
   finish(table: TableShape, operation: Operation): PackedRows {
     const perRow = 2 * table.columns.length * (operation === "update" ? 2 : 1);
@@ -225,6 +245,7 @@ export class PackedRowsWriter {
     });
     this.#dataEnd = 0;
     this.#cellsEnd = 0;
+    if (this.#data.length > KEPT_BYTES) this.#data = Buffer.allocUnsafe(FIRST_BYTES);
     return rows;
   }
 }

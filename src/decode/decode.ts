@@ -6,7 +6,7 @@ import { randomInt, randomUUID } from "node:crypto";
 import type { MysqlConnectionOptions } from "../binlog/connection.ts";
 import type { DumpStart } from "../binlog/reader.ts";
 import { MysqlServer } from "../binlog/server.ts";
-import { ZongjiReader } from "../binlog/zongji-reader.ts";
+import { openReader } from "../binlog/open-reader.ts";
 import type { StartConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { startFresh } from "../pipeline/start.ts";
@@ -35,7 +35,7 @@ export async function decode(options: DecodeOptions): Promise<void> {
   const { boundary, gtidSet } = position;
   const from: DumpStart =
     boundary.file === "" ? { kind: "gtid-set", gtidSet } : { kind: "position", ...boundary };
-  const reader = new ZongjiReader({
+  const reader = openReader("native", {
     connection,
     serverId: randomInt(SERVER_ID_MIN, SERVER_ID_MAX),
     replicaUuid: randomUUID(),

@@ -2,7 +2,7 @@
 import { Assembler } from "../binlog/assembler.ts";
 import { MysqlServer } from "../binlog/server.ts";
 import { BinlogSource } from "../binlog/source.ts";
-import { ZongjiReader } from "../binlog/zongji-reader.ts";
+import { openReader } from "../binlog/open-reader.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
@@ -38,9 +38,6 @@ export interface PipelineRun extends StopSignals {
   readonly warned: Set<string>;
   readonly vitals: Vitals;
 }
-
-/** The reader that this release has; its name stands beside the row checksums that it makes. */
-export const READER = "zongji";
 
 const ENTRY_BYTES_MAX = 64 * 1024;
 const ENTRY_ROWS_MAX = 500;
@@ -102,7 +99,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
           waitingFor: (what, code) => patience.waitingFor(what, code),
         }),
       warn: findings => logWarnings(findings, { logger, logged: run.warned }),
-      reader: READER,
+      reader: config.source.reader,
       output: outputHash(pipeline),
       start: config.source.start,
       patience,
@@ -112,11 +109,12 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
     starting,
   );
   const source = new BinlogSource({
-    reader: new ZongjiReader({
+    reader: openReader(config.source.reader, {
       connection: config.source,
       serverId: config.source.serverId + run.index,
       replicaUuid: await target.commitLog.replicaUuid(),
       wants,
+      rowBytesMax: config.queue.maxRowBytes,
       clock,
     }),
     assembler: new Assembler({
@@ -171,7 +169,7 @@ function buildDelivering(run: PipelineRun, target: Target) {
   });
   const progress = new Progress({
     pipeline: name,
-    reader: READER,
+    reader: config.source.reader,
     delivery: pipeline.sink.delivery,
     output: outputHash(pipeline),
     clock,

@@ -38,13 +38,21 @@ export async function startAtCheckpoint(
     );
   }
   if (position.transaction === undefined) return { position, serverUuid, sameServer };
-  if (sameServer && checkpoint.reader === options.reader)
+  if (sameServer && countAlike(checkpoint.reader, options.reader)) {
     return { position, serverUuid, sameServer };
+  }
   options.logger.warn(
     { transaction: position.transaction.id },
     "the checkpoint lies inside a transaction that was read in another way: all its rows are sent again",
   );
   return { position: { ...position, transaction: undefined }, serverUuid, sameServer };
+}
+
+/** The readers whose row checksums are made over the canonical values. */
+const CANONICAL: ReadonlySet<string> = new Set(["native", "zongji"]);
+
+function countAlike(one: string, other: string): boolean {
+  return one === other || (CANONICAL.has(one) && CANONICAL.has(other));
 }
 
 async function checkGtids(

@@ -14,7 +14,6 @@ import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
-import { READER } from "../pipeline/build.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
 import { kafkaClient, makeCommitLog, routerOf } from "../pipeline/target.ts";
@@ -61,7 +60,7 @@ export async function setPosition(
     const { nextOffsets, tornBytes } = await endsOf(request, { topics, before, signal });
     const progress = new Progress({
       pipeline: pipeline.name,
-      reader: READER,
+      reader: config.source.reader,
       delivery: pipeline.sink.delivery,
       output: outputHash(pipeline),
       clock: systemClock,

@@ -1,7 +1,8 @@
 /** Events that no server here writes on demand, made by hand. */
 import { describe, expect, test } from "vitest";
-import { EventTranslator, type ZongjiEvent } from "../../src/binlog/event-translator.ts";
+import { EventTranslator } from "../../src/binlog/event-translator.ts";
 import type { BinlogEvent } from "../../src/binlog/reader.ts";
+import type { SmallEvent } from "../../src/binlog/small-events.ts";
 
 interface Made {
   readonly type: number;
@@ -21,17 +22,23 @@ function eventOf({ type, body = Buffer.alloc(0), nextPosition = 1_000, flags = 0
   return Buffer.concat([header, body]);
 }
 
-function translator(): { events: BinlogEvent[]; feed: (made: Made, parsed?: ZongjiEvent) => void } {
+function translator(): { events: BinlogEvent[]; feed: (made: Made, parsed?: SmallEvent) => void } {
   const events: BinlogEvent[] = [];
+  let told: SmallEvent = { binlogName: "binlog.000007" };
   const translating = new EventTranslator({
     wants: () => true,
     xaAtPrepare: false,
+    rowBytesMax: 1_000,
+    parse: () => told,
     emit: event => events.push(event),
   });
-  translating.translate(eventOf({ type: 4 }), () => ({ binlogName: "binlog.000007" }));
+  translating.translate(eventOf({ type: 4 }));
   return {
     events,
-    feed: (made, parsed = {}) => translating.translate(eventOf(made), () => parsed),
+    feed: (made, parsed = {}) => {
+      told = parsed;
+      translating.translate(eventOf(made));
+    },
   };
 }
 

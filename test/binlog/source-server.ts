@@ -2,9 +2,10 @@
 import { randomUUID } from "node:crypto";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import type { Image, Rows } from "../../src/core/rows.ts";
-import type { BinlogEvent, DumpStart } from "../../src/binlog/reader.ts";
+import type { BinlogEvent, BinlogReader, DumpStart } from "../../src/binlog/reader.ts";
 import { MysqlServer } from "../../src/binlog/server.ts";
-import { ZongjiReader, type ZongjiReaderOptions } from "../../src/binlog/zongji-reader.ts";
+import { openReader, type ReaderName } from "../../src/binlog/open-reader.ts";
+import type { ReaderOptions } from "../../src/binlog/pulled-reader.ts";
 import type { Mysql } from "../../tools/services/interfaces.ts";
 import { startMysql, type MysqlVersion } from "../../tools/services/services.ts";
 
@@ -20,17 +21,23 @@ export class SourceServer {
   readonly connection: { host: string; port: number; user: string; password: string };
   readonly server: MysqlServer;
   readonly #client: Connection;
+  readonly #readerName: ReaderName;
 
-  private constructor(mysql: Mysql, client: Connection) {
+  private constructor(mysql: Mysql, client: Connection, readerName: ReaderName) {
     this.mysql = mysql;
+    this.#readerName = readerName;
     this.connection = addressOf(mysql);
     this.server = new MysqlServer(this.connection);
     this.#client = client;
   }
 
-  static async start(version: MysqlVersion, args: readonly string[] = []): Promise<SourceServer> {
+  static async start(
+    version: MysqlVersion,
+    args: readonly string[] = [],
+    readerName: ReaderName = "native",
+  ): Promise<SourceServer> {
     const mysql = await startMysql(version, { args });
-    return new SourceServer(mysql, await SourceServer.#connect(mysql));
+    return new SourceServer(mysql, await SourceServer.#connect(mysql), readerName);
   }
 
   static async #connect(mysql: Mysql): Promise<Connection> {
@@ -66,8 +73,8 @@ export class SourceServer {
     return { kind: "position", file, position };
   }
 
-  reader(options: Partial<ZongjiReaderOptions> = {}): ZongjiReader {
-    return new ZongjiReader({
+  reader(options: Partial<ReaderOptions> = {}): BinlogReader {
+    return openReader(this.#readerName, {
       connection: this.connection,
       serverId: 4_000 + Math.floor(Math.random() * 1_000_000),
       replicaUuid: randomUUID(),
@@ -80,16 +87,13 @@ export class SourceServer {
   async read(
     start: DumpStart,
     isLast: (event: BinlogEvent) => boolean,
-    options: Partial<ZongjiReaderOptions> = {},
+    options: Partial<ReaderOptions> = {},
   ): Promise<BinlogEvent[]> {
     return collect(this.reader(options), start, isLast);
   }
 
   /** Events from `start` up to the present end of the binlog. */
-  async readAll(
-    start: DumpStart,
-    options: Partial<ZongjiReaderOptions> = {},
-  ): Promise<BinlogEvent[]> {
+  async readAll(start: DumpStart, options: Partial<ReaderOptions> = {}): Promise<BinlogEvent[]> {
     const end = await this.now();
     let file = "";
     const isLast = (event: BinlogEvent): boolean => {
@@ -117,7 +121,7 @@ function addressOf({ host, port, user, password }: Mysql): SourceServer["connect
 }
 
 export async function collect(
-  reader: ZongjiReader,
+  reader: BinlogReader,
   start: DumpStart,
   isLast: (event: BinlogEvent) => boolean,
 ): Promise<BinlogEvent[]> {

@@ -28,6 +28,7 @@ describe("a minimal file", () => {
         port: 3306,
         user: "cdc",
         password: "pw",
+        reader: "native",
         serverId: 42_897,
         tls: { mode: "verify_identity", ca: undefined, cert: undefined, key: undefined },
         start: { kind: "latest" },

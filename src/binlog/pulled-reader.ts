@@ -1,23 +1,22 @@
 /**
- * The binlog by way of zongji, pulled.
+ * The binlog of one dump after the other, pulled.
  *
  *   dump ─▶ translator ─▶ waiting events ──next()──▶ consumer
  *     ▲                        │ too many
  *     └────────pause───────────┘
  *
- * zongji pushes: it emits as fast as bytes arrive. So its socket is paused while more than a bound of
- * events waits, and resumed when the consumer has taken them. What still arrives after a pause is the
- * rest of one chunk of the socket. The server then waits, for up to two hours.
+ * A dump pushes: it hands out events as fast as bytes arrive. So it is paused while more than a bound of
+ * events waits, and resumed when the consumer has taken them. The server then waits, for up to two hours.
  */
 import type { Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
 import { securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
+import type { Dump, DumpHandlers, DumpOptions } from "./dump.ts";
 import { EventTranslator } from "./event-translator.ts";
 import { isWithoutTls } from "./mysql-errors.ts";
 import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
-import { ZongjiDump } from "./zongji-dump.ts";
 
-export interface ZongjiReaderOptions {
+export interface ReaderOptions {
   readonly connection: MysqlConnectionOptions;
   readonly serverId: number;
   /** Another dump with this uuid ends ours, and ours ends it. */
@@ -29,6 +28,8 @@ export interface ZongjiReaderOptions {
   readonly queueBytesMax?: number;
   readonly queueEventsMax?: number;
   readonly xaAtPrepare?: boolean;
+  /** Rows of this size are decoded; one that is much larger ends the stream. */
+  readonly rowBytesMax?: number;
   readonly clock?: Clock;
 }
 
@@ -37,14 +38,19 @@ const START_TIMEOUT_MS = 60_000;
 /** Two batches of this may be in memory at once: one with the consumer, one waiting. */
 const QUEUE_BYTES_MAX = 1 << 20;
 const QUEUE_EVENTS_MAX = 2_000;
+const ROW_BYTES_MAX = 64 * 2 ** 20;
 /** Memory of an event without its row data, roughly. */
 const EVENT_BYTES = 200;
 
-export class ZongjiReader implements BinlogReader {
-  readonly #options: ZongjiReaderOptions;
+export type MakeDump = (options: DumpOptions, handlers: DumpHandlers) => Dump;
+
+export class PulledReader implements BinlogReader {
+  readonly #makeDump: MakeDump;
+  readonly #options: ReaderOptions;
   #stream: PulledDump | undefined;
 
-  constructor(options: ZongjiReaderOptions) {
+  constructor(makeDump: MakeDump, options: ReaderOptions) {
+    this.#makeDump = makeDump;
     this.#options = options;
   }
 
@@ -59,7 +65,7 @@ export class ZongjiReader implements BinlogReader {
     if (signal.aborted) return;
     const isAborted = (): boolean => signal.aborted; // It changes while we wait.
     for (const secure of securityAttempts(this.#options.connection)) {
-      const stream = new PulledDump(this.#options, secure);
+      const stream = new PulledDump(this.#makeDump, this.#options, secure);
       this.#stream = stream;
       const stop = (): void => stream.wake();
       signal.addEventListener("abort", stop, { once: true });
@@ -83,7 +89,7 @@ export class ZongjiReader implements BinlogReader {
 }
 
 class PulledDump {
-  readonly #dump: ZongjiDump;
+  readonly #dump: Dump;
   readonly #bytesMax: number;
   readonly #eventsMax: number;
   #waiting: BinlogEvent[] = [];
@@ -93,15 +99,17 @@ class PulledDump {
   #isAsked = false;
   #wake: () => void = () => undefined;
 
-  constructor(options: ZongjiReaderOptions, secure: boolean) {
+  constructor(makeDump: MakeDump, options: ReaderOptions, secure: boolean) {
     this.#bytesMax = options.queueBytesMax ?? QUEUE_BYTES_MAX;
     this.#eventsMax = options.queueEventsMax ?? QUEUE_EVENTS_MAX;
     const translator = new EventTranslator({
       wants: options.wants,
       xaAtPrepare: options.xaAtPrepare ?? false,
+      rowBytesMax: options.rowBytesMax ?? ROW_BYTES_MAX,
       emit: event => this.#add(event),
+      parse: event => this.#dump.parse(event),
     });
-    this.#dump = new ZongjiDump(
+    this.#dump = makeDump(
       {
         connection: options.connection,
         secure,
@@ -113,7 +121,7 @@ class PulledDump {
       },
       {
         collations: collations => (translator.collations = collations),
-        event: (event, parse) => translator.translate(event, parse),
+        event: event => translator.translate(event),
         end: error => this.#end(error),
       },
     );

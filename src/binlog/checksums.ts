@@ -1,0 +1,72 @@
+/**
+ * The four bytes of CRC32 behind each event, if its file has them: the format description event at the
+ * start of each file tells, not the present setting of the server.
+ */
+import { crc32 } from "node:zlib";
+import { TidemarkError } from "../core/errors.ts";
+import { CHECKSUM_SIZE, EventType, HEADER_SIZE, nextPositionOf, typeOf } from "./event-header.ts";
+
+const NONE = 0;
+const CRC32 = 1;
+const FLAGS_OFFSET = 17;
+/** Set in the first event of a file that is being written; its checksum is made without it. */
+const IN_USE = 1;
+
+export class Checksums {
+  /** Undefined until the first format description event tells. */
+  #checksummed: boolean | undefined;
+
+  get areThere(): boolean {
+    return this.#checksummed === true;
+  }
+
+  /**
+   * The event without its checksum.
+   *
+   * @throws TidemarkError EVENT_UNREADABLE if that does not match.
+   */
+  strip(whole: Buffer): Buffer {
+    if (typeOf(whole) === EventType.formatDescription) return this.#learn(whole);
+    if (this.#checksummed === false) return whole;
+    const end = whole.length - CHECKSUM_SIZE;
+    const content = whole.subarray(0, end);
+    if (end >= HEADER_SIZE && crc32(content) === whole.readUInt32LE(end)) return content;
+    // Only the rotation that names the first file comes before anything tells.
+    if (this.#checksummed === undefined && typeOf(whole) === EventType.rotate) return whole;
+    throw this.mismatch(whole);
+  }
+
+  mismatch(header: Buffer): TidemarkError {
+    return new TidemarkError(
+      "EVENT_UNREADABLE",
+      `An event in front of position ${nextPositionOf(header)} does not match its checksum: ` +
+        "the binlog file is damaged, or was on its way here.",
+    );
+  }
+
+  #learn(whole: Buffer): Buffer {
+    // The algorithm and four bytes of checksum always end this event, whatever the setting.
+    const end = whole.length - CHECKSUM_SIZE;
+    const algorithm = end > HEADER_SIZE ? whole.readUInt8(end - 1) : -1;
+    if (algorithm !== CRC32 && algorithm !== NONE) {
+      throw new TidemarkError(
+        "EVENT_UNREADABLE",
+        `The file uses the unknown checksum algorithm ${algorithm}; ` +
+          "run SET PERSIST binlog_checksum = CRC32, and begin in a later file.",
+      );
+    }
+    if (algorithm === CRC32 && checksumOfFormat(whole, end) !== whole.readUInt32LE(end)) {
+      throw this.mismatch(whole);
+    }
+    this.#checksummed = algorithm === CRC32;
+    return whole;
+  }
+}
+
+function checksumOfFormat(whole: Buffer, end: number): number {
+  const flags = whole.readUInt16LE(FLAGS_OFFSET);
+  if ((flags & IN_USE) === 0) return crc32(whole.subarray(0, end));
+  const closed = Buffer.from(whole.subarray(0, end));
+  closed.writeUInt16LE(flags & ~IN_USE, FLAGS_OFFSET);
+  return crc32(closed);
+}

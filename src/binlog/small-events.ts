@@ -1,0 +1,157 @@
+/**
+ * The events beside table maps and rows that say something: which group begins, which statement ran,
+ * which file follows. Their fields, from the event's header on and without checksum.
+ */
+import { inflateSync } from "node:zlib";
+import { ByteCursor } from "./byte-cursor.ts";
+import { EventFault } from "./event-fault.ts";
+import { EventType, HEADER_SIZE, serverIdOf, typeOf } from "./event-header.ts";
+import { SerialFields } from "./serial-fields.ts";
+
+/** What is told about an event; which of it is there depends on its type. */
+export interface SmallEvent {
+  readonly gtid?: string | undefined;
+  /** Bytes of the whole group, this event included, in the file. MySQL since 8.0 tells. */
+  readonly transactionLength?: number | undefined;
+  readonly query?: string;
+  readonly schema?: string;
+  readonly slaveProxyId?: number;
+  readonly binlogName?: string;
+  readonly onePhase?: boolean;
+  readonly standalone?: boolean;
+}
+
+export function parseSmallEvent(event: Buffer): SmallEvent {
+  const type = typeOf(event);
+  switch (type) {
+    case EventType.gtid:
+    case EventType.anonymousGtid:
+      return parseGtid(event, type === EventType.gtid);
+    case EventType.gtidTagged:
+      return parseTaggedGtid(event);
+    case EventType.query:
+      return parseQuery(event);
+    case EventType.mariadbQueryCompressed:
+      return parseCompressedQuery(event);
+    case EventType.rotate:
+      return { binlogName: event.toString("utf8", HEADER_SIZE + 8) };
+    case EventType.xaPrepare:
+      return { onePhase: event.readUInt8(HEADER_SIZE) !== 0 };
+    case EventType.mariadbGtid:
+      return parseMariadbGtid(event);
+    default:
+      throw new EventFault(`its type ${type} is none that is read here`);
+  }
+}
+
+const UUID_OFFSET = HEADER_SIZE + 1;
+const NUMBER_OFFSET = UUID_OFFSET + 16;
+const CLOCK_OFFSET = NUMBER_OFFSET + 8;
+const CLOCK_MARK = 2;
+const TIMES_OFFSET = CLOCK_OFFSET + 17;
+const TIME_SIZE = 7;
+/** In the highest bit of the first time stamp: a second one follows. */
+const HAS_ORIGINAL_TIME = 0x80;
+
+function parseGtid(event: Buffer, isNamed: boolean): SmallEvent {
+  const gtid = isNamed
+    ? `${uuidText(event, UUID_OFFSET)}:${numberText(event, NUMBER_OFFSET)}`
+    : undefined;
+  return { gtid, transactionLength: lengthOfGroup(event) };
+}
+
+/** Undefined for a server older than 8.0. */
+function lengthOfGroup(event: Buffer): number | undefined {
+  if (event.length < TIMES_OFFSET + TIME_SIZE) return undefined;
+  if (event.readUInt8(CLOCK_OFFSET) !== CLOCK_MARK) return undefined;
+  const hasOriginal = (event.readUInt8(TIMES_OFFSET + TIME_SIZE - 1) & HAS_ORIGINAL_TIME) !== 0;
+  const cursor = new ByteCursor(event, TIMES_OFFSET + (hasOriginal ? 2 : 1) * TIME_SIZE);
+  return cursor.atEnd ? undefined : cursor.packedUint();
+}
+
+let lastUuid = Buffer.alloc(16);
+let lastUuidText = "00000000-0000-0000-0000-000000000000";
+
+/** One server writes nearly all of a binlog, so the last text is kept. */
+function uuidText(bytes: Buffer, offset: number): string {
+  if (bytes.length < offset + 16) throw new EventFault("its uuid is cut short");
+  if (lastUuid.compare(bytes, offset, offset + 16) === 0) return lastUuidText;
+  lastUuid = Buffer.from(bytes.subarray(offset, offset + 16));
+  const digits = lastUuid.toString("hex");
+  lastUuidText = [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(12, 16),
+    digits.slice(16, 20),
+    digits.slice(20),
+  ].join("-");
+  return lastUuidText;
+}
+
+function numberText(bytes: Buffer, offset: number): string {
+  const high = bytes.readUInt32LE(offset + 4);
+  if (high < 0x20_0000) return String(high * 2 ** 32 + bytes.readUInt32LE(offset));
+  return String(bytes.readBigUInt64LE(offset));
+}
+
+const TagField = { uuid: 1, number: 2, tag: 3, transactionLength: 8 } as const;
+/** Of the fields that its writer says must be understood, the last that we do. */
+const TAG_FIELD_MAX = 11;
+
+function parseTaggedGtid(event: Buffer): SmallEvent {
+  const fields = new SerialFields(event, HEADER_SIZE, TAG_FIELD_MAX);
+  let uuid: string | undefined;
+  let number: bigint | undefined;
+  let tag = "";
+  let transactionLength: number | undefined;
+  for (let field = fields.next(); field !== undefined; field = fields.next()) {
+    if (field === TagField.uuid) uuid = uuidText(fields.byteList(16), 0);
+    else if (field === TagField.number) number = fields.signed();
+    else if (field === TagField.tag) tag = fields.text();
+    else if (field === TagField.transactionLength) transactionLength = Number(fields.unsigned());
+    else fields.unsigned(); // Every other field is one number; only its size matters.
+  }
+  if (uuid === undefined || number === undefined) throw new EventFault("its GTID is not complete");
+  return { gtid: `${uuid}:${tag === "" ? "" : `${tag}:`}${number}`, transactionLength };
+}
+
+const QUERY_HEAD_SIZE = 13;
+const BEGIN = Buffer.from("BEGIN");
+
+function parseQuery(event: Buffer): SmallEvent {
+  const slaveProxyId = event.readUInt32LE(HEADER_SIZE);
+  const schemaAt =
+    HEADER_SIZE + QUERY_HEAD_SIZE + event.readUInt16LE(HEADER_SIZE + QUERY_HEAD_SIZE - 2);
+  const queryAt = schemaAt + event.readUInt8(HEADER_SIZE + 8) + 1; // A zero byte ends the schema.
+  if (queryAt > event.length) throw new EventFault("its statement is cut short");
+  if (event.length === queryAt + BEGIN.length && event.compare(BEGIN, 0, 5, queryAt) === 0) {
+    return { query: "BEGIN", schema: "", slaveProxyId };
+  }
+  return {
+    query: event.toString("utf8", queryAt),
+    schema: event.toString("utf8", schemaAt, queryAt - 1),
+    slaveProxyId,
+  };
+}
+
+const STATEMENT_BYTES_MAX = 64 * 2 ** 20;
+
+/** As an ordinary Query event, but the statement is packed: a head with its length, then zlib. */
+function parseCompressedQuery(event: Buffer): SmallEvent {
+  const { schema = "", slaveProxyId = 0 } = parseQuery(event);
+  const status = event.readUInt16LE(HEADER_SIZE + QUERY_HEAD_SIZE - 2);
+  const at = HEADER_SIZE + QUERY_HEAD_SIZE + status + event.readUInt8(HEADER_SIZE + 8) + 1;
+  const packed = event.subarray(at + 1 + (event.readUInt8(at) & 0x07));
+  const query = inflateSync(packed, { maxOutputLength: STATEMENT_BYTES_MAX }).toString("utf8");
+  return { query, schema, slaveProxyId };
+}
+
+/** MariaDB: this group is one statement that no commit follows. */
+const STANDALONE = 1;
+
+function parseMariadbGtid(event: Buffer): SmallEvent {
+  const number = numberText(event, HEADER_SIZE);
+  const domain = event.readUInt32LE(HEADER_SIZE + 8);
+  const standalone = (event.readUInt8(HEADER_SIZE + 12) & STANDALONE) !== 0;
+  return { gtid: `${domain}-${serverIdOf(event)}-${number}`, standalone };
+}
