@@ -26,7 +26,7 @@ export interface MysqlAddress {
 }
 
 /** How many rows transactions change: mostly a handful, some thousands, and the largest now and then. */
-export type SizeProfile = "mixed" | "small" | "large";
+export type SizeProfile = "mixed" | "small";
 
 export interface WriterOptions {
   readonly mysql: MysqlAddress;
@@ -368,8 +368,6 @@ class Hand {
     switch (this.#sizes) {
       case "small":
         return random.int(1, draw < 0.95 ? 5 : 100);
-      case "large":
-        return draw < 0.5 ? random.int(1, 20) : random.int(1_000, 8_000);
       case "mixed":
         if (draw < 0.8) return random.int(1, 4);
         if (draw < 0.94) return random.int(5, 50);

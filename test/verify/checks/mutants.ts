@@ -4,6 +4,7 @@ import { progress } from "../progress.ts";
 import { brokerAway } from "./broker.ts";
 import type { Check, CheckContext } from "./check.ts";
 import { foreignTail } from "./compacted.ts";
+import { giant } from "./giant.ts";
 import { sigkillFirst } from "./sigkill-first.ts";
 import { killedAgainAndAgain, type KillOptions } from "./sigkill.ts";
 
@@ -12,7 +13,7 @@ const campaigns = {
   // Only with a commit log that goes on while Kafka stands still does it get far ahead.
   "ack-before-send": killing({ kills: 5, commitLog: "file", frozenShare: 1 }),
   // The set is wrong while a large transaction is being delivered.
-  "gtid-before-commit": killing({ kills: 8, sizes: "large" }),
+  "gtid-before-commit": giant,
   "drop-on-error": brokerAway,
   "forget-tail": killing({ kills: 6 }),
   "release-past-gap": killing({ kills: 5, commitLog: "file", frozenShare: 1 }),

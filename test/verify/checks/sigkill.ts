@@ -6,13 +6,11 @@ import type { Kafka } from "../../../tools/services/services.ts";
 import { withCampaign, type Campaign, type Outcome } from "../campaign.ts";
 import { rounds } from "../options.ts";
 import { sleep } from "../wait.ts";
-import type { SizeProfile } from "../writer.ts";
 import type { CheckContext } from "./check.ts";
 
 export interface KillOptions {
   readonly name: string;
   readonly kills: number;
-  readonly sizes?: SizeProfile;
   readonly commitLog?: "kafka" | "file";
   /** Kills at which the broker has stood still for a while, so that what is sent cannot be acknowledged. */
   readonly frozenShare?: number;
