@@ -62,16 +62,18 @@ function readFile(name: string, asked: string | undefined): string {
   try {
     return readFileSync(name, "utf8");
   } catch (error) {
-    const hint =
-      asked === undefined
-        ? " Name another one with --config, or give a source and a target: tidemark run --help."
-        : "";
+    const reason = systemReason(error);
+    if (asked === undefined && reason === "ENOENT") throw new TidemarkError("USAGE", NOTHING_NAMED);
     throw new TidemarkError(
       "CONFIG_INVALID",
-      `The configuration file ${name} cannot be read (${systemReason(error)}).${hint}`,
+      `The configuration file ${name} cannot be read (${reason}).`,
     );
   }
 }
+
+const NOTHING_NAMED =
+  `There is no ${DEFAULT_FILE} here. Name another file with --config, or give a source and a target: ` +
+  "tidemark run mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092. More is in tidemark run --help.";
 
 function loadShortForm(
   request: ConfigRequest,

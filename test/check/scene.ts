@@ -116,8 +116,8 @@ export class Scene {
 
   async close(): Promise<void> {
     for (const action of this.#cleanups.reverse()) await action();
-    for (const folder of [this.#tools, this.place.folder])
-      rmSync(folder, { recursive: true, force: true });
+    rmSync(this.#tools, { recursive: true, force: true });
+    this.place.remove();
   }
 
   configure(changes: Configured): void {

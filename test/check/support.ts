@@ -1,10 +1,11 @@
 /** A database, a user and a configuration for tests that run the program against real servers. */
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
+import { holdsSecret } from "../verify/secrets.ts";
 import type { KafkaAddress, MysqlAddress } from "../../tools/services/shared.ts";
 
 export interface Found {
@@ -110,6 +111,11 @@ export class Place {
     writeFileSync(join(this.folder, "tidemark.yaml"), JSON.stringify(config));
   }
 
+  /** With everything that was written into its folder. */
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
   start(args: readonly string[], password = this.password): Started {
     const child = spawn(process.execPath, [this.#bundle, ...args], {
       cwd: this.folder,
@@ -122,7 +128,7 @@ export class Place {
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on("close", status => {
-        const isPrinted = SECRETS.some(secret => (stdout + stderr).includes(secret));
+        const isPrinted = SECRETS.some(secret => holdsSecret(stdout + stderr, secret));
         if (isPrinted) reject(new Error(`a password was printed: ${stdout}${stderr}`));
         else resolve({ status, stdout, stderr });
       });

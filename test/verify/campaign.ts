@@ -489,6 +489,12 @@ export function combined(outcomes: readonly Outcome[]): Outcome {
   };
 }
 
+/** No campaign holds in which the program printed its password. */
+function withoutSecrets({ product }: Campaign, outcome: Outcome): Outcome {
+  if (!product.hasPrinted(cdcUser.password)) return outcome;
+  return { ...outcome, ok: false, figures: { ...outcome.figures, password_printed: true } };
+}
+
 /** Runs a check's body on a campaign, and cleans up behind it. */
 export async function withCampaign(
   setup: CampaignSetup,
@@ -497,7 +503,7 @@ export async function withCampaign(
   const campaign = await Campaign.create(setup);
   let keep = true;
   try {
-    const outcome = await body(campaign);
+    const outcome = withoutSecrets(campaign, await body(campaign));
     keep = !outcome.ok;
     return outcome;
   } catch (error) {

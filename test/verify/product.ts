@@ -3,6 +3,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fileHoldsSecret } from "./secrets.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -127,6 +128,11 @@ export class Product {
   logTail(lines = 40): string {
     if (!existsSync(this.logFile)) return "";
     return readFileSync(this.logFile, "utf8").trimEnd().split("\n").slice(-lines).join("\n");
+  }
+
+  /** Whether it stands anywhere in its log, or in what it wrote to its standard output. */
+  hasPrinted(secret: string): boolean {
+    return fileHoldsSecret(this.logFile, secret);
   }
 
   #running(): Run {

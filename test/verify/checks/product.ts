@@ -1,7 +1,11 @@
 /** The checks of the area `product`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { config } from "./config.ts";
 import { findings } from "./findings.ts";
+import { newcomer } from "./newcomer.ts";
 
 export const productChecks = {
   check: findings,
+  config,
+  newcomer,
 } as const satisfies Record<string, Check>;

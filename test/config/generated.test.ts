@@ -1,0 +1,28 @@
+/** A small part of what `npm run verify -- product --only config` does. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { generated, PLANTED } from "./generated.ts";
+import { errorOf, faultsOf, parse } from "./support.ts";
+
+test("every fault of a generated configuration is named, and no other", () => {
+  const dir = mkdtempSync(join(tmpdir(), "tidemark-generated-"));
+  const secret = join(dir, "secret");
+  writeFileSync(secret, PLANTED, { mode: 0o600 });
+  fc.assert(
+    fc.property(generated({ secret, missing: join(dir, "missing") }), one => {
+      const load = (): unknown => parse(one.text, one);
+      if (one.faults.length === 0) {
+        expect(load).not.toThrow();
+        return;
+      }
+      const paths = faultsOf(load).map(line => line.slice(0, line.indexOf(": ")));
+      expect(paths.sort()).toEqual(one.faults);
+      expect(errorOf(load).code).toBe("CONFIG_INVALID");
+      expect(errorOf(load).message).not.toContain(PLANTED);
+    }),
+    { numRuns: 300 },
+  );
+});
