@@ -75,6 +75,7 @@ describe("usage errors", () => {
       ["run", "--connect-timeout", "0"],
       "--connect-timeout expects a number",
     ],
+    ["no file at all", ["run"], "There is no tidemark.yaml here."],
     ["a source without a target", ["run", "mysql://cdc@h/shop"], "A target is missing"],
     [
       "both forms at once",
@@ -151,7 +152,6 @@ htpp: { port: 8080 }
       () => ["run", "--config", "none.yaml"],
       "none.yaml cannot be read (ENOENT)",
     ],
-    ["no file at all", () => ["run"], "give a source and a target"],
     ["a folder", () => ["run", "--config", "."], "cannot be read (EISDIR)"],
     ["an empty file", () => ["run", "--config", write("e.yaml", "")], "must hold keys"],
     [
