@@ -1,14 +1,19 @@
 /** The body of a rows event → packed rows. */
 import type { Operation, PackedRows, PackedRowsWriter, TableShape } from "../core/rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
+import type { CellReader } from "./cells.ts";
 import { EventFault } from "./event-fault.ts";
 import type { EventParts } from "./event-parts.ts";
+import { applyJsonDiffs } from "./json-diff.ts";
+import { jsonText } from "./json-text.ts";
 import type { MappedTable } from "./table-map.ts";
 
 export interface RowsLayout {
   readonly operation: Operation;
   /** Version 2 (MySQL since 5.6) has a block of extra data after the flags. */
   readonly hasExtra: boolean;
+  /** The after image may hold only what changed in JSON columns. */
+  readonly isPartial?: boolean;
 }
 
 /** The number by which rows refer to the table map before them: six bytes at the start of both bodies. */
@@ -109,9 +114,59 @@ function readHead(body: Buffer, { layout, mapped }: RowsTask): number {
 }
 
 function readRow(body: Buffer, start: number, { layout, mapped, writer }: RowsTask): number {
+  if (layout.isPartial === true) return readPartialRow(body, start, mapped, writer);
   const afterFirst = readImage(body, start, mapped, writer);
   if (layout.operation !== "update") return afterFirst;
   return readImage(body, afterFirst, mapped, writer);
+}
+
+/** In front of an after image that may be partial stand options, and a bit for each JSON column. */
+const PARTIAL_JSON = 1;
+
+function readPartialRow(
+  body: Buffer,
+  start: number,
+  mapped: MappedTable,
+  writer: PackedRowsWriter,
+): number {
+  const json = mapped.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
+  const before = new Map<number, number>();
+  const seen = withCells(mapped, json, (cell, i) => (source, at, to) => {
+    before.set(i, at);
+    return cell(source, at, to);
+  });
+  const cursor = new ByteCursor(body, readImage(body, start, seen, writer));
+  const isPartial = (cursor.packedUint() & PARTIAL_JSON) !== 0;
+  if (!isPartial) return readImage(body, cursor.offset, mapped, writer);
+  const bits = cursor.take((json.length + 7) >> 3);
+  const partial = json.filter((_, bit) => ((bits[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0);
+  const after = withCells(mapped, partial, (_, i) => diffCell(before.get(i)));
+  return readImage(body, cursor.offset, after, writer);
+}
+
+function withCells(
+  mapped: MappedTable,
+  columns: readonly number[],
+  replace: (cell: CellReader, column: number) => CellReader,
+): MappedTable {
+  const wanted = new Set(columns);
+  const cells = mapped.cells.map((cell, i) => (wanted.has(i) ? replace(cell, i) : cell));
+  return { ...mapped, cells };
+}
+
+/** Bytes of the length in front of a JSON column and of its differences. */
+const JSON_PREFIX = 4;
+
+/** @param at where the column's value before the update begins; undefined if it was NULL. */
+function diffCell(at: number | undefined): CellReader {
+  return (source, offset, writer) => {
+    if (at === undefined) throw new EventFault("only a part of it changed, but it was NULL before");
+    const old = new ByteCursor(source, at + JSON_PREFIX).take(source.readUInt32LE(at));
+    const diffs = new ByteCursor(source, offset + JSON_PREFIX);
+    const bytes = diffs.take(source.readUInt32LE(offset));
+    writer.utf8(applyJsonDiffs(jsonText(old), bytes));
+    return diffs.offset;
+  };
 }
 
 /** A column that is left out cannot be told from one that is NULL later on, so none may be. */

@@ -41,12 +41,6 @@ const REQUIRED: readonly Requirement[] = [
     absent: "not known to this version (MySQL 8.0.1 or newer is needed)",
   },
   {
-    name: "binlog_row_value_options",
-    wanted: "",
-    because: "parts of JSON values cannot be put together",
-    fix: "SET PERSIST binlog_row_value_options = ''",
-  },
-  {
     name: "binlog_transaction_compression",
     wanted: "OFF",
     because: "compressed transactions cannot be read",

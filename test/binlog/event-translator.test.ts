@@ -46,7 +46,6 @@ describe("EventTranslator", () => {
   test.each([
     [26, /binlog\.000007:981.*INCIDENT/],
     [40, /binlog_transaction_compression = OFF/],
-    [39, /binlog_row_value_options = ''/],
     [17, /LOAD DATA.*binlog_format = ROW/],
     [18, /LOAD DATA/],
     [166, /log_bin_compress = OFF/],
