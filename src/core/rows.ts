@@ -162,6 +162,7 @@ export interface WriterMark {
   readonly cellsEnd: number;
 }
 
+const SLAB_CELLS = 2_048;
 const FIRST_BYTES = 16 * 1024;
 /** A larger buffer, which a large row needed, is not kept. */
 const KEPT_BYTES = 2 ** 20;
@@ -172,6 +173,8 @@ export class PackedRowsWriter {
   #cells = new Uint32Array(1024);
   #dataEnd = 0;
   #cellsEnd = 0;
+  #slab = new Uint32Array(SLAB_CELLS);
+  #slabEnd = 0;
 
   #mark(length: number): void {
     if (this.#cellsEnd + 2 > this.#cells.length) {
@@ -222,6 +225,20 @@ export class PackedRowsWriter {
     this.#dataEnd += written;
   }
 
+  /** Small lists share a slab, as small buffers do: memory of its own for each costs more than the row. */
+  #takeCells(): Uint32Array {
+    const cells = this.#cells.subarray(0, this.#cellsEnd);
+    if (cells.length > SLAB_CELLS / 8) return cells.slice();
+    if (this.#slabEnd + cells.length > SLAB_CELLS) {
+      this.#slab = new Uint32Array(SLAB_CELLS);
+      this.#slabEnd = 0;
+    }
+    const start = this.#slabEnd;
+    this.#slab.set(cells, start);
+    this.#slabEnd += cells.length;
+    return this.#slab.subarray(start, this.#slabEnd);
+  }
+
   /** Where the writer stands, for `reset`. */
   mark(): WriterMark {
     return { dataEnd: this.#dataEnd, cellsEnd: this.#cellsEnd };
@@ -241,7 +258,7 @@ export class PackedRowsWriter {
       operation,
       count: perRow === 0 ? 0 : this.#cellsEnd / perRow,
       data: Buffer.from(this.#data.subarray(0, this.#dataEnd)),
-      cells: this.#cells.slice(0, this.#cellsEnd),
+      cells: this.#takeCells(),
     });
     this.#dataEnd = 0;
     this.#cellsEnd = 0;
