@@ -5,10 +5,10 @@
  * for them would be cut by wait_timeout.
  */
 import { randomUUID } from "node:crypto";
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
+import type { Connection, RowDataPacket } from "mysql2/promise";
 import { TidemarkError } from "../core/errors.ts";
-import { driverOptions, securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
-import { isWithoutTls, mysqlError } from "./mysql-errors.ts";
+import type { MysqlConnectionOptions } from "./connection.ts";
+import { mysqlError } from "./mysql-errors.ts";
 import { errorOf, good, type Finding } from "../core/finding.ts";
 import {
   granteeOf,
@@ -19,6 +19,7 @@ import {
   type SourceNeeds,
 } from "./server-settings.ts";
 import { openReader } from "./open-reader.ts";
+import { connectForStatements } from "./statement-connection.ts";
 
 export interface ServerIdentity {
   /** "" for MariaDB, which has none. */
@@ -59,6 +60,8 @@ type Row = Readonly<Record<string, unknown>>;
 export class MysqlServer {
   readonly #connection: MysqlConnectionOptions;
   readonly #timeoutMs: number;
+  /** One for each question that is under way. */
+  readonly #asking = new Set<AbortController>();
 
   /** @param timeoutMs for each question, the connecting included. */
   constructor(connection: MysqlConnectionOptions, timeoutMs = TIMEOUT_MS) {
@@ -84,13 +87,11 @@ export class MysqlServer {
   /** Whether the server's settings and the user's privileges let its binlog be read. */
   async settingFindings(needs: SourceNeeds): Promise<readonly Finding[]> {
     return this.#ask("its settings", async ask => {
+      const { host, port } = this.#connection;
       const known = await settings(ask);
       const replicas = await unlessDenied(() => registeredReplicas(ask), []);
       return [
-        good(
-          "mysql.connection",
-          `MySQL ${known.get("version") ?? ""} answers at ${this.#address}.`,
-        ),
+        good("mysql.connection", `MySQL ${known.get("version") ?? ""} answers at ${host}:${port}.`),
         ...settingFindings(known, await grants(ask), needs),
         replicaFinding(replicas, needs.serverIds),
       ];
@@ -264,55 +265,53 @@ export class MysqlServer {
 
   /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */
   async fileCreated(file: string): Promise<number> {
-    const timeoutMs = this.#timeoutMs;
-    const signal = AbortSignal.timeout(timeoutMs);
-    const reader = openReader("native", {
-      connection: this.#connection,
-      // Nobody's uuid, so that it does not end the dump of a pipeline; equal server ids live together.
-      replicaUuid: randomUUID(),
-      serverId: LOOK_SERVER_ID,
-      wants: () => false,
+    return this.#during(`when ${file} was made`, async signal => {
+      const reader = openReader("native", {
+        connection: this.#connection,
+        // Nobody's uuid, so that it does not end the dump of a pipeline; equal server ids live together.
+        replicaUuid: randomUUID(),
+        serverId: LOOK_SERVER_ID,
+        wants: () => false,
+      });
+      for await (const events of reader.events({ kind: "position", file, position: 4 }, signal)) {
+        for (const event of events) if (event.kind === "file") return event.fileCreated;
+      }
+      throw new TidemarkError("SOURCE_UNAVAILABLE", `MySQL did not begin to send ${file}.`);
     });
-    for await (const events of reader.events({ kind: "position", file, position: 4 }, signal)) {
-      for (const event of events) if (event.kind === "file") return event.fileCreated;
-    }
-    throw new TidemarkError(
-      "SOURCE_UNAVAILABLE",
-      `MySQL did not begin to send ${file} within ${timeoutMs} ms.`,
-    );
   }
 
-  get #address(): string {
-    return `${this.#connection.host}:${this.#connection.port}`;
+  /** Gives up the questions that are under way; nothing stays open. */
+  close(): void {
+    for (const asking of this.#asking) asking.abort();
   }
 
   async #ask<T>(what: string, question: (ask: Ask) => Promise<T>): Promise<T> {
+    return this.#during(what, async signal => {
+      const connection = await connectForStatements(this.#connection, signal);
+      return question(asker(connection));
+    });
+  }
+
+  /** The signal ends what was opened for the question, when that is answered, late or given up. */
+  async #during<T>(what: string, answer: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const timeoutMs = this.#timeoutMs;
-    const deadline = AbortSignal.timeout(timeoutMs);
-    let connection: Connection | undefined;
+    const asking = new AbortController();
+    this.#asking.add(asking);
+    const timer = setTimeout(() => asking.abort(), timeoutMs);
     const late = new Promise<never>((_, reject) => {
-      deadline.addEventListener("abort", () => {
-        connection?.destroy();
-        reject(
-          new TidemarkError(
-            "SOURCE_UNAVAILABLE",
-            `MySQL did not tell ${what} within ${timeoutMs} ms.`,
-          ),
-        );
+      asking.signal.addEventListener("abort", () => {
+        const message = `MySQL did not tell ${what} within ${timeoutMs} ms.`;
+        reject(new TidemarkError("SOURCE_UNAVAILABLE", message));
       });
     });
-    const answer = async (): Promise<T> => {
-      connection = await connect(this.#connection, this.#address);
-      if (deadline.aborted) connection.destroy();
-      connection.on("error", () => undefined); // The pending query tells it too.
-      return question(asker(connection));
-    };
     try {
-      return await Promise.race([answer(), late]);
+      return await Promise.race([answer(asking.signal), late]);
     } catch (thrown) {
       throw mysqlError(thrown, what);
     } finally {
-      connection?.destroy();
+      clearTimeout(timer);
+      this.#asking.delete(asking);
+      asking.abort();
     }
   }
 }
@@ -324,26 +323,6 @@ function asker(connection: Connection): Ask {
     const [rows] = await connection.query<RowDataPacket[]>(sql, [...values]);
     return rows;
   };
-}
-
-async function connect(options: MysqlConnectionOptions, address: string): Promise<Connection> {
-  const [first = false, second] = securityAttempts(options);
-  try {
-    return await createConnection(driverOptions(options, first));
-  } catch (thrown) {
-    if (!isWithoutTls(thrown)) throw thrown;
-    if (second === undefined) throw withoutTls(address, options.tls?.mode ?? "", thrown);
-    return createConnection(driverOptions(options, second));
-  }
-}
-
-function withoutTls(address: string, mode: string, cause: unknown): TidemarkError {
-  return new TidemarkError(
-    "SOURCE_SETTING",
-    `MySQL at ${address} offers no TLS, but source.tls.mode is ${mode}: give it a certificate ` +
-      "(ssl_cert, ssl_key in my.cnf), or set source.tls.mode=disabled if the network can be trusted.",
-    { cause },
-  );
 }
 
 async function settings(ask: Ask): Promise<ServerSettings> {

@@ -9,6 +9,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
 import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import type { BinlogReader, DumpStart } from "./reader.ts";
@@ -67,7 +68,7 @@ export class BinlogSource {
     signal: AbortSignal,
   ): AsyncGenerator<readonly Entry[], void, undefined> {
     const { reader, assembler } = this.#options;
-    await this.#checkIdentity();
+    await unlessAborted(() => this.#checkIdentity(), signal);
     for await (const events of reader.events(start, signal)) {
       const entries: Entry[] = [];
       for (const event of events) entries.push(...assembler.push(event));

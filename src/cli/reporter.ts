@@ -10,6 +10,7 @@ export class Reporter {
   #logger: Logger | undefined;
   #stopping: AbortSignal[] = [];
   #unfinished = false;
+  readonly #reported = new WeakSet<Error>();
 
   /** From now on the log is used. */
   useLogger(logger: Logger): void {
@@ -36,16 +37,22 @@ export class Reporter {
     }
   }
 
-  /** @returns the exit code */
-  report(thrown: unknown): number {
+  /**
+   * Says it once, however often it is told.
+   *
+   * @returns the exit code
+   */
+  report(thrown: unknown, fields: object = {}): number {
     const error = toTidemarkError(thrown);
+    if (this.#reported.has(error)) return error.exitCode;
+    this.#reported.add(error);
     const sentence = error.code === "BUG" ? bugSentence(error) : error.message;
     if (error.exitCode === 0) {
-      this.#logger?.info({ code: error.code }, sentence);
+      this.#logger?.info({ ...fields, code: error.code }, sentence);
     } else if (this.#logger === undefined) {
       process.stderr.write(`tidemark: [${error.code}] ${cleanText(sentence)}\n`);
     } else {
-      this.#logger.error({ code: error.code, exit_code: error.exitCode }, sentence);
+      this.#logger.error({ ...fields, code: error.code, exit_code: error.exitCode }, sentence);
       this.#logger.debug({ error }, "where it happened");
     }
     return error.exitCode;

@@ -51,7 +51,10 @@ export async function runCommand({ source, target, flags, reporter }: RunCommand
   try {
     const connectTimeoutMs =
       connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
-    const running = runPipelines(config, { logger, soft, hard, connectTimeoutMs, vitals });
+    const running = runPipelines(config, {
+      ...{ logger, soft, hard, connectTimeoutMs, vitals },
+      onHalt: (error, pipeline) => reporter.report(error, { pipeline }),
+    });
     await Promise.race([running, rejectAfter(hard, CLOSE_MS)]);
     logger.info({}, "ended; everything that was read is delivered");
   } catch (thrown) {

@@ -5,6 +5,7 @@
  *                                   │ └──── shutdown_grace_ms ──▶ hard stop, DRAIN_TIMEOUT
  *                                   └──second signal──▶ the process ends at once
  */
+import { setMaxListeners } from "node:events";
 import { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 
@@ -21,6 +22,8 @@ export class Stop {
   constructor(options: { graceMs: number; logger: Logger }) {
     this.#graceMs = options.graceMs;
     this.#logger = options.logger;
+    // Each pipeline listens a few times; Node warns from the eleventh on.
+    setMaxListeners(0, this.#soft.signal, this.#hard.signal);
   }
 
   get soft(): AbortSignal {

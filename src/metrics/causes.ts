@@ -99,9 +99,11 @@ const AWAITED: Readonly<Record<string, CauseName>> = {
 };
 
 function running(status: PipelineStatus, bounds: Bounds): Cause[] {
-  const delivery = [...sinkCauses(status), ...commitLogCauses(status, bounds)];
-  const found = [...mysqlCauses(status, bounds), ...delivery];
-  if (delivery.length === 0) found.push(...stallCauses(status, bounds));
+  const found = [
+    ...mysqlCauses(status, bounds),
+    ...deliveryCauses(status, bounds),
+    ...commitLogCauses(status, bounds),
+  ];
   if (found.length === 0) found.push(...behindCauses(status, bounds));
   if (status.fullMs > 0) {
     const { waitingEntries, waitingBytes } = status;
@@ -127,6 +129,17 @@ function mysqlCauses(status: PipelineStatus, { heartbeatMs }: Bounds): Cause[] {
   ];
 }
 
+/** A commit log that fails explains a stall; one that is only silent does not, where both are in Kafka. */
+function deliveryCauses(status: PipelineStatus, bounds: Bounds): Cause[] {
+  const troubles = sinkCauses(status);
+  if (troubles.length > 0 || lastingTrouble(status.commitLogTroubles)) return troubles;
+  return stallCauses(status, bounds);
+}
+
+function lastingTrouble(troubles: readonly TroubleStatus[]): TroubleStatus | undefined {
+  return troubles.find(({ forMs }) => forMs >= TROUBLE_MS);
+}
+
 /** The trouble of the partition that holds up the oldest entry, or else the one that lasts longest. */
 function sinkCauses({ sinkTroubles, blocker }: PipelineStatus): Cause[] {
   const lasting = sinkTroubles.filter(({ forMs }) => forMs >= TROUBLE_MS);
@@ -148,7 +161,7 @@ function commitLogCause({ message, forMs, unreachable, place }: TroubleStatus): 
 
 function commitLogCauses(status: PipelineStatus, { stalledMs }: Bounds): Cause[] {
   const { commitLogTroubles, uncommittedMs, commitLogSilentMs } = status;
-  const trouble = commitLogTroubles.find(({ forMs }) => forMs >= TROUBLE_MS);
+  const trouble = lastingTrouble(commitLogTroubles);
   if (trouble) return [commitLogCause(trouble)];
   const forMs = Math.max(uncommittedMs - 2 * status.flushIntervalMs, commitLogSilentMs);
   if (forMs <= stalledMs) return [];

@@ -69,6 +69,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   } finally {
     ended.abort();
     patience.end();
+    server.close();
     await target.sink.close();
     await target.commitLog.close();
   }

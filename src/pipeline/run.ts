@@ -18,6 +18,8 @@ export interface RunOptions extends StopSignals {
   readonly logger: Logger;
   /** How long a start may wait for MySQL and the destination; undefined is for ever. */
   readonly connectTimeoutMs: number | undefined;
+  /** Called when a pipeline has ended for good while others may go on; not when it was asked to stop. */
+  readonly onHalt: (error: TidemarkError, pipeline: string) => void;
   /** One for each pipeline, in their order. */
   readonly vitals: readonly Vitals[];
 }
@@ -30,15 +32,16 @@ const HEALTHY_MS = 60_000;
 /**
  * Resolves when every pipeline has drained after `soft`.
  *
- * @throws TidemarkError of the first pipeline that halted, once all have ended.
+ * @throws TidemarkError of the first pipeline that halted, once all have ended; that of a stop which took
+ *   too long only if none had halted.
  */
 export async function runPipelines(config: Config, options: RunOptions): Promise<void> {
   const results = await Promise.allSettled(
     config.pipelines.map((_, index) => supervise(config, index, options)),
   );
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason as TidemarkError;
-  }
+  const faults = results.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
+  const fault = faults.find(({ reason }) => !isStop(reason, options)) ?? faults[0];
+  if (fault) throw fault.reason as TidemarkError;
 }
 
 async function supervise(config: Config, index: number, options: RunOptions): Promise<void> {
@@ -64,7 +67,7 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
       // What is in doubt at a stop is found again by the next start.
       if (error.reaction === "restart" && options.soft.aborted) return;
       if (error.reaction !== "restart") {
-        if (config.pipelines.length > 1) logger.error({ code: error.code }, error.message);
+        if (!isStop(error, options)) options.onHalt(error, pipeline.name);
         throw error;
       }
       if (systemClock.nowMs() - startedMs > HEALTHY_MS) backoff.reset();
@@ -73,4 +76,12 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
     }
     await sleep(systemClock, backoff.delayMs(), options.soft).catch(() => undefined);
   }
+}
+
+/** It only ended because it was told to. */
+function isStop(error: unknown, { soft, hard }: StopSignals): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return [soft, hard].some(
+    ({ aborted, reason }) => aborted && (error === reason || cause === reason),
+  );
 }

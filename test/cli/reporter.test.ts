@@ -39,6 +39,15 @@ describe("Reporter", () => {
     });
   });
 
+  test("says an error once, with the pipeline that ended first", () => {
+    const reporter = withLogger("info");
+    const error = new TidemarkError("ACCESS_DENIED", "No.");
+    expect([reporter.report(error, { pipeline: "shop" }), reporter.report(error)]).toEqual([
+      77, 77,
+    ]);
+    expect(JSON.parse(written)).toMatchObject({ pipeline: "shop", message: "No." });
+  });
+
   test("asks to report what nobody foresaw, without its stack", () => {
     const error = new TypeError("x of undefined at mysql://cdc:hunter2@db");
     expect(new Reporter().report(error)).toBe(70);

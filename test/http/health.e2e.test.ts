@@ -14,6 +14,7 @@ import { startKafka, startMysql, stopAll } from "../../tools/services/services.t
 import { startProxy, type Proxy } from "../../tools/services/tcp-proxy.ts";
 import { Observer } from "../kafka/support.ts";
 import { buildBundle } from "../support/bundle.ts";
+import { blames, Probe, type Seen } from "../verify/probe.ts";
 import { Product } from "../verify/product.ts";
 
 const WITHIN_MS = 15_000;
@@ -22,6 +23,7 @@ let mysql: Mysql;
 let kafka: Kafka;
 let proxy: Proxy;
 let product: Product;
+let probe: Probe;
 let writer: Connection;
 let url = "";
 let writing = true;
@@ -45,6 +47,7 @@ beforeAll(async () => {
   const dir = mkdtempSync(join(tmpdir(), "tidemark-health-"));
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
+  probe = new Probe(url);
   const config = join(dir, "tidemark.yaml");
   writeFileSync(
     config,
@@ -82,53 +85,12 @@ async function write(): Promise<void> {
   }
 }
 
-interface Seen {
-  readonly ready: boolean;
-  readonly live: number;
-  readonly causes: string;
-  readonly waiting: readonly string[];
-}
-
-async function look(): Promise<Seen> {
-  try {
-    const [ready, live, metrics] = await Promise.all([
-      fetch(`${url}/ready`),
-      fetch(`${url}/live`),
-      fetch(`${url}/metrics`),
-    ]);
-    const { pipelines } = (await ready.json()) as { pipelines: { causes: string[] }[] };
-    return {
-      ready: ready.status === 200,
-      live: live.status,
-      causes: pipelines.flatMap(pipeline => pipeline.causes).join(" "),
-      waiting: (await metrics.text())
-        .split("\n")
-        .filter(line => line.startsWith("tidemark_waiting_seconds{")),
-    };
-  } catch (error) {
-    return { ready: false, live: 0, causes: String(error), waiting: [] };
-  }
-}
-
 /** How long it took until `isSo`; fails, with what was seen, when it takes too long. */
-async function until(isSo: (seen: Seen) => boolean, withinMs = WITHIN_MS): Promise<number> {
-  const startedMs = performance.now();
-  for (;;) {
-    const seen = await look();
-    if (isSo(seen)) return Math.round(performance.now() - startedMs);
-    if (performance.now() - startedMs > withinMs) {
-      throw new Error(`not within ${withinMs} ms: ${JSON.stringify(seen)}\n${product.logTail(10)}`);
-    }
-    await sleep(200);
-  }
+function until(isSo: (seen: Seen) => boolean, withinMs = WITHIN_MS): Promise<number> {
+  return probe.until(isSo, withinMs).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${product.logTail(10)}`);
+  });
 }
-
-const blames =
-  (...causes: readonly string[]) =>
-  (seen: Seen): boolean =>
-    !seen.ready &&
-    seen.live === 200 &&
-    causes.some(cause => seen.waiting.some(line => line.includes(`cause="${cause}"`)));
 
 const figures: Record<string, number> = {};
 
@@ -141,7 +103,7 @@ describe("/ready", () => {
     proxy.blackhole(true);
     figures["mysql_false_ms"] = await until(blames("mysql"));
     await sleep(15_000); // Past the point where the connection is given up and made again.
-    expect(blames("mysql")(await look())).toBe(true);
+    expect(blames("mysql")(await probe.look())).toBe(true);
     proxy.blackhole(false);
     figures["mysql_true_ms"] = await until(seen => seen.ready);
   });
@@ -154,7 +116,7 @@ describe("/ready", () => {
         blames("partition", "broker")(seen) &&
         seen.waiting.some(line => /topic="shop.orders",partition="\d"/.test(line)),
     );
-    expect((await look()).causes).toMatch(/shop\.orders, partition \d/);
+    expect((await probe.look()).causes).toMatch(/shop\.orders, partition \d/);
     await node?.start();
     figures["partition_true_ms"] = await until(seen => seen.ready);
   });

@@ -125,6 +125,16 @@ const CASES: readonly Case[] = [
     says: "Nothing was delivered for 11 s: the oldest message waits for shop.orders, partition 2, which has not answered.",
   },
   {
+    when: "a frozen broker holds the commit log too",
+    status: { ...FROZEN, commitLogSilentMs: 11_000 },
+    causes: ["broker", "commit_log"],
+  },
+  {
+    when: "a new partition waits for a commit log that fails",
+    status: { ...FROZEN, commitLogTroubles: [trouble({ forMs: 9_000, unreachable: false })] },
+    causes: ["commit_log"],
+  },
+  {
     when: "the topic is not made yet",
     status: { ...FROZEN, blocker: { destination: "shop.orders", partition: undefined } },
     causes: ["broker"],

@@ -92,7 +92,7 @@ export class History {
   checkCommit(record: Partial<CommitRecord>, ends: Readonly<Record<string, number>> = {}): number {
     const whole = { generation: 1, sequence: 1, gtid_set: "", transaction: null, next_offsets: {} };
     return this.oracle.checkCommit(
-      { ...whole, ...record },
+      [{ ...whole, ...record }],
       (topic, partition) => ends[`${topic}/${partition}`] ?? 0,
       this.journal.transactions.length,
     );

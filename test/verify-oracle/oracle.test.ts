@@ -233,7 +233,7 @@ describe("commit ahead", () => {
 
   test("counts everything as in flight while there is no record", () => {
     const history = busyHistory();
-    expect(history.oracle.checkCommit(undefined, () => 0, 4)).toBe(10);
+    expect(history.oracle.checkCommit([undefined], () => 0, 4)).toBe(10);
   });
 
   test("sees a transaction in the set of which one row is missing", () => {

@@ -50,6 +50,13 @@ export interface CampaignSetup {
   readonly commitLogTopic?: string;
   /** The event topics are compacted: the last message of each row counts, and repeats are no faults. */
   readonly compacted?: boolean;
+  /** Added to the configuration, or in place of what stands there. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** So many pipelines in one process, each with every so-manieth table; one if undefined. */
+  readonly pipelines?: number;
+  readonly rssMaxMb?: number;
+  /** A module that is loaded into the program under test before the program itself. */
+  readonly preload?: string;
   /** The writer waits while more rows than this are written and not delivered. */
   readonly backlogMax?: number;
 }
@@ -93,8 +100,9 @@ export class Campaign {
   readonly oracle: Oracle;
   readonly #decoder: DeliveryDecoder;
   readonly #consumer: Consumer | undefined;
-  readonly #commitConsumer: Consumer | undefined;
-  readonly #commitLog: CommitLogReader;
+  readonly #commitConsumers: Consumer[] = [];
+  /** One for each pipeline. */
+  readonly #commitLogs: readonly CommitLogReader[];
   readonly #file: FileLines;
   readonly #startedAtMs = performance.now();
   #ends: ReadonlyMap<string, number> = new Map();
@@ -137,19 +145,13 @@ export class Campaign {
       const topics = `${this.pipeline}.${this.database}.`;
       this.#consumer = new Consumer(kafka.brokers, topic => topic.startsWith(topics));
     }
-    const { commitLogTopic } = this;
-    if (kafka && this.#commitLogType === "kafka") {
-      this.#commitConsumer = new Consumer(kafka.brokers, topic => topic === commitLogTopic);
-      this.#commitLog = new TopicCommitLogReader(this.#commitConsumer, this.pipeline);
-    } else {
-      this.#commitLog = new FileCommitLogReader(join(this.dir, "state", `${this.pipeline}.json`));
-    }
+    this.#commitLogs = this.#pipelineNames.map(pipeline => this.#commitLogReader(pipeline));
     const config = join(this.dir, "tidemark.yaml");
     writeFileSync(config, `${JSON.stringify(this.#config(), null, 2)}\n`);
     // A copy: a build that ends in the middle of a campaign must not change what is tested.
     const bundle = join(this.dir, "tidemark.mjs");
     copyFileSync(builtBundle(setup.mutant), bundle);
-    this.product = new Product({ bundle, config, dir: this.dir });
+    this.product = new Product({ bundle, config, dir: this.dir, preload: setup.preload });
   }
 
   /** Makes the tables, in a server whose binlog begins anew. */
@@ -174,6 +176,33 @@ export class Campaign {
   /** The topic of a table. */
   topic(table: string): string {
     return `${this.pipeline}.${this.database}.${table}`;
+  }
+
+  /** The pipeline alone, or its name with a number for each. */
+  get #pipelineNames(): readonly string[] {
+    const count = this.setup.pipelines;
+    if (count === undefined) return [this.pipeline];
+    return Array.from({ length: count }, (_, index) => `${this.pipeline}_${index}`);
+  }
+
+  #commitLogReader(pipeline: string): CommitLogReader {
+    const { commitLogTopic } = this;
+    const { kafka } = this.setup;
+    if (!kafka || this.#commitLogType !== "kafka") {
+      return new FileCommitLogReader(join(this.dir, "state", `${pipeline}.json`));
+    }
+    const consumer = new Consumer(kafka.brokers, topic => topic === commitLogTopic);
+    this.#commitConsumers.push(consumer);
+    return new TopicCommitLogReader(consumer, pipeline);
+  }
+
+  /** The tables of a pipeline, as the configuration names them. */
+  #patterns(index: number): readonly string[] {
+    const { pipelines, tables = allTables } = this.setup;
+    if (pipelines === undefined) return [`${this.database}.*`];
+    return tables
+      .filter((_, number) => number % pipelines === index)
+      .map(({ name }) => `${this.database}.${name}`);
   }
 
   get #commitLogType(): "kafka" | "file" {
@@ -204,19 +233,18 @@ export class Campaign {
         password: cdcUser.password,
         start: setup.start ?? "earliest",
       },
-      pipelines: [
-        {
-          name: this.pipeline,
-          tables: [`${this.database}.*`],
-          format: "debezium",
-          sink,
-          commit_log:
-            this.#commitLogType === "kafka"
-              ? { type: "kafka", topic: this.commitLogTopic }
-              : { type: "file", dir: "state" },
-        },
-      ],
+      pipelines: this.#pipelineNames.map((name, index) => ({
+        name,
+        tables: this.#patterns(index),
+        format: "debezium",
+        sink,
+        commit_log:
+          this.#commitLogType === "kafka"
+            ? { type: "kafka", topic: this.commitLogTopic }
+            : { type: "file", dir: "state" },
+      })),
       log: { level: "info", format: "text" },
+      ...setup.settings,
     };
   }
 
@@ -297,18 +325,19 @@ export class Campaign {
 
   /** Reads the commit log, then the topics, and compares. Returns the changes in flight. */
   async checkCommit(transactions = this.journal.transactions.length): Promise<number> {
-    const record = await this.commitRecord();
+    const records = await Promise.all(this.#commitLogs.map(log => log.read()));
     await this.observe();
     return this.oracle.checkCommit(
-      record,
+      records,
       (topic, partition) =>
         this.#consumer ? (this.#ends.get(`${topic}/${partition}`) ?? 0) : this.#fileEnd,
       transactions,
     );
   }
 
-  commitRecord(): Promise<CommitRecord | undefined> {
-    return this.#commitLog.read();
+  /** Of the first pipeline. */
+  async commitRecord(): Promise<CommitRecord | undefined> {
+    return this.#commitLogs[0]?.read();
   }
 
   /** SIGKILL, then the check that nothing is released that has not arrived. */
@@ -384,6 +413,7 @@ export class Campaign {
 
   #outcome(verdict: Verdict, options: FinishOptions): Outcome {
     const { conditions = {} } = options;
+    const { rssMaxMb = RSS_MAX_MB } = this.setup;
     const { changesMin = this.setup.options.quick ? 100 : 1_000 } = options;
     // Repeats are promised there, and an older value may come again as long as it is not the last.
     const judged: Record<string, number> = { ...verdict };
@@ -399,7 +429,7 @@ export class Campaign {
     };
     if (broken.length > 0) figures["broken"] = broken.join(", ");
     const ok =
-      broken.length === 0 && oracleFaults(judged) === 0 && this.product.peakRssMb < RSS_MAX_MB;
+      broken.length === 0 && oracleFaults(judged) === 0 && this.product.peakRssMb < rssMaxMb;
     const isVoid = this.killsInFlight < this.kills * 0.8 || verdict.written < changesMin;
     return { ok, void: isVoid, figures };
   }
@@ -447,7 +477,7 @@ export class Campaign {
     await this.writer.stop().catch(() => undefined);
     await this.product.dispose();
     this.#consumer?.close();
-    this.#commitConsumer?.close();
+    for (const consumer of this.#commitConsumers) consumer.close();
     if (options.keep) {
       progress(`${this.setup.name}: folder ${this.dir}`);
       for (const example of this.oracle.examples) progress(`  ${example}`);

@@ -104,6 +104,7 @@ export class Oracle {
   #checkedBelow = 0;
   #delivered = 0;
   #deliveredChanges = 0;
+  readonly #deliveredByTable: number[] = [];
   #duplicated = 0;
   #outOfOrder = 0;
   #phantom = 0;
@@ -123,6 +124,11 @@ export class Oracle {
   /** Of these, row changes: all but tombstones. */
   get deliveredChanges(): number {
     return this.#deliveredChanges;
+  }
+
+  /** Row changes of one table of the journal. */
+  deliveredOf(table: number): number {
+    return this.#deliveredByTable[table] ?? 0;
   }
 
   observe(delivery: Delivery): void {
@@ -153,6 +159,7 @@ export class Oracle {
   #observeFirst(delivery: Delivery, stamp: number): void {
     this.#delivered += 1;
     this.#deliveredChanges += 1;
+    this.#deliveredByTable[delivery.table] = this.deliveredOf(delivery.table) + 1;
     const highest = this.#numbers(this.#highest, delivery.table);
     const lateInRow = highest.get(delivery.slot) >= stamp;
     if (!lateInRow) highest.set(delivery.slot, stamp);
@@ -230,24 +237,27 @@ export class Oracle {
    * Compares the commit log with what has been observed. To be called when everything that stood in the
    * topics after the record was read has been observed.
    *
+   * @param records one of each pipeline: what all of them have released is released.
    * @param end the end offset of a partition, 0 if there is none.
    * @param count of transactions in the journal that are asked for.
-   * @returns how many changes of these the record does not cover: what was in flight.
+   * @returns how many changes of these the records do not cover: what was in flight.
    */
   checkCommit(
-    record: CommitRecord | undefined,
+    records: readonly (CommitRecord | undefined)[],
     end: (topic: string, partition: string) => number,
     count: number,
   ): number {
     const { journal } = this.#options;
-    if (!record) return journal.transactions[count - 1]?.end ?? 0;
-    const released = new GtidRanges(record.gtid_set);
+    const known = records.filter(record => record !== undefined);
+    if (known.length < records.length) return journal.transactions[count - 1]?.end ?? 0;
+    const sets = known.map(record => new GtidRanges(record.gtid_set));
+    const isReleased = (gtid: string): boolean => sets.every(released => released.has(gtid));
     let unreleased = 0;
     const { transactions } = journal;
     for (let i = this.#checkedBelow; i < transactions.length; i += 1) {
       const transaction = transactions[i];
       if (!transaction || this.#checked.has(i)) continue;
-      if (transaction.gtid === undefined || released.has(transaction.gtid)) {
+      if (transaction.gtid === undefined || isReleased(transaction.gtid)) {
         if (transaction.gtid !== undefined && !this.#options.compacted) {
           const missing = this.#missingOf(i);
           if (missing > 0) this.#ahead(missing, `transaction ${transaction.gtid}`);
@@ -259,6 +269,11 @@ export class Oracle {
       }
     }
     while (this.#checked.delete(this.#checkedBelow)) this.#checkedBelow += 1;
+    for (const record of known) this.#checkRecord(record, end);
+    return unreleased;
+  }
+
+  #checkRecord(record: CommitRecord, end: (topic: string, partition: string) => number): void {
     if (!this.#options.compacted) this.#checkOpenTransaction(record);
     for (const [topic, partitions] of Object.entries(record.next_offsets)) {
       for (const [partition, offset] of Object.entries(partitions)) {
@@ -266,7 +281,6 @@ export class Oracle {
         if (missing > 0) this.#ahead(missing, `next offset ${offset} of ${topic}/${partition}`);
       }
     }
-    return unreleased;
   }
 
   #missingOf(index: number): number {

@@ -47,16 +47,23 @@ export class Product {
   readonly bundle: string;
   readonly #config: string;
   readonly #dir: string;
+  readonly #preload: string | undefined;
   readonly logFile: string;
   #run: Run | undefined;
   #sampler: NodeJS.Timeout | undefined;
   peakRssMb = 0;
   starts = 0;
 
-  constructor(options: { bundle: string; config: string; dir: string }) {
+  constructor(options: {
+    bundle: string;
+    config: string;
+    dir: string;
+    preload?: string | undefined;
+  }) {
     this.bundle = options.bundle;
     this.#config = options.config;
     this.#dir = options.dir;
+    this.#preload = options.preload;
     this.logFile = join(options.dir, "product.log");
   }
 
@@ -76,7 +83,9 @@ export class Product {
   start(): void {
     if (this.isRunning) throw new Error("It runs already.");
     const log = openSync(this.logFile, "a");
-    const child = spawn(process.execPath, [this.bundle, "run", "--config", this.#config], {
+    const node = this.#preload === undefined ? [] : ["--import", this.#preload];
+    const args = [...node, this.bundle, "run", "--config", this.#config];
+    const child = spawn(process.execPath, args, {
       cwd: this.#dir,
       stdio: ["ignore", log, log],
     });
@@ -111,6 +120,11 @@ export class Product {
     const exit = await run.exit;
     clearTimeout(timer);
     return { ...exit, tookMs: performance.now() - startedAtMs };
+  }
+
+  /** Sends a signal and leaves it at that. */
+  signal(signal: NodeJS.Signals): void {
+    this.#running().child.kill(signal);
   }
 
   async exit(): Promise<ProductExit> {

@@ -2,10 +2,14 @@
 import type { Check } from "./check.ts";
 import { config } from "./config.ts";
 import { findings } from "./findings.ts";
+import { health } from "./health.ts";
 import { newcomer } from "./newcomer.ts";
+import { shutdown } from "./shutdown.ts";
 
 export const productChecks = {
   check: findings,
   config,
+  health,
+  shutdown,
   newcomer,
 } as const satisfies Record<string, Check>;
