@@ -1,6 +1,6 @@
 /** The packet with which a dump is asked for. */
 import { assert } from "../core/errors.ts";
-import { GtidSet } from "../core/gtid-set.ts";
+import { GtidSet, isMariadbGtid } from "../core/gtid-set.ts";
 import type { DumpStart } from "./reader.ts";
 
 const HEADER_SIZE = 4;
@@ -13,7 +13,7 @@ const FILE_START = 4;
 const POSITION_MAX = 0xffff_ffff;
 
 export function dumpCommand(start: DumpStart, serverId: number): Buffer {
-  if (start.kind === "position" || isMariadbSet(start.gtidSet)) {
+  if (start.kind === "position" || isMariadbGtid(start.gtidSet)) {
     const { file, position } =
       start.kind === "position" ? start : { file: "", position: FILE_START };
     return byPosition(file, position, serverId);
@@ -52,11 +52,6 @@ function framed(packet: Buffer): Buffer {
 
 /** MariaDB has no command for a set: it is told in the session. */
 export function mariadbStartStatement(start: DumpStart): string | undefined {
-  if (start.kind !== "gtid-set" || !isMariadbSet(start.gtidSet)) return undefined;
-  return `SET @slave_connect_state = '${GtidSet.parse(start.gtidSet, "mariadb").toString()}'`;
-}
-
-/** One GTID a domain, `0-1-42,1-1-7`: a set of MySQL holds colons. */
-function isMariadbSet(gtidSet: string): boolean {
-  return /^\s*\d+-\d+-\d+\s*(,|$)/.test(gtidSet);
+  if (start.kind !== "gtid-set" || !isMariadbGtid(start.gtidSet)) return undefined;
+  return `SET @slave_connect_state = '${GtidSet.parse(start.gtidSet).toString()}'`;
 }

@@ -50,6 +50,11 @@ const REQUIRED: readonly Requirement[] = [
 
 const PRIVILEGES = ["REPLICATION SLAVE", "REPLICATION CLIENT"] as const;
 
+/** What MariaDB shows of a privilege that was granted by MySQL's name. */
+const MARIADB_NAMES: Readonly<Record<string, string>> = {
+  "BINLOG MONITOR": "REPLICATION CLIENT",
+};
+
 const DAY_S = 86_400;
 const RETENTION_MIN_S = DAY_S;
 const RETENTION_GOOD_S = 7 * DAY_S;
@@ -108,7 +113,7 @@ function hasPrivilege(grants: readonly string[], privilege: string): boolean {
   return grants.some(line => {
     const listed = /^GRANT (.*) ON \*\.\* TO /.exec(line)?.[1];
     if (listed === undefined) return false;
-    const given = listed.split(", ");
+    const given = listed.split(", ").map(name => MARIADB_NAMES[name] ?? name);
     return given.includes(privilege) || given.includes("ALL PRIVILEGES");
   });
 }

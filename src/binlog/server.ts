@@ -230,18 +230,22 @@ export class MysqlServer {
   async tables(): Promise<readonly SourceTable[]> {
     return this.#ask("its tables", async ask => {
       const rows = await ask(`
-        SELECT t.TABLE_SCHEMA AS db, t.TABLE_NAME AS name, c.CONSTRAINT_NAME AS pk
-        FROM information_schema.TABLES t
-        LEFT JOIN information_schema.TABLE_CONSTRAINTS c
-          ON c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME
-          AND c.CONSTRAINT_TYPE = 'PRIMARY KEY'
-        WHERE t.TABLE_TYPE = 'BASE TABLE'
-          AND t.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name
+        FROM information_schema.TABLES
+        WHERE TABLE_TYPE = 'BASE TABLE'
+          AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
         ORDER BY db, name`);
+      // 5.7 and MariaDB show constraints only to those who may do more than SELECT.
+      const keys = await ask(`
+        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name
+        FROM information_schema.STATISTICS
+        WHERE INDEX_NAME = 'PRIMARY' AND SEQ_IN_INDEX = 1`);
+      const idOf = (row: Row): string => JSON.stringify([text(row, "db"), text(row, "name")]);
+      const keyed = new Set(keys.map(idOf));
       return rows.map(row => ({
         database: text(row, "db"),
         name: text(row, "name"),
-        hasPrimaryKey: row["pk"] !== null,
+        hasPrimaryKey: keyed.has(idOf(row)),
       }));
     });
   }

@@ -7,8 +7,6 @@
 import { GtidSet as MysqlGtidSet, MariadbGtidPosition } from "@vlasky/zongji";
 import { assert, TidemarkError } from "./errors.ts";
 
-export type GtidFlavour = "mysql" | "mariadb";
-
 interface Model {
   add(gtid: string): void;
   contains(gtid: string): boolean;
@@ -18,24 +16,28 @@ interface Model {
   encode?: () => Buffer;
 }
 
+/** One GTID a domain, `0-1-42`: those of MySQL hold colons. */
+const MARIADB = /^\s*\d+-\d+-\d+\s*(,|$)/;
+
+export function isMariadbGtid(text: string): boolean {
+  return MARIADB.test(text);
+}
+
 export class GtidSet {
-  readonly #model: Model;
+  /** An empty set becomes one of the server whose transaction is added first. */
+  #model: Model;
 
   private constructor(model: Model) {
     this.#model = model;
   }
 
   /**
-   * Reads the text of `@@gtid_executed` (or, of MariaDB, `@@gtid_binlog_pos`); "" is the empty set.
+   * Reads the text of `@@gtid_executed`, or of MariaDB's `@@gtid_binlog_pos`; "" is the empty set of either.
    *
    * @throws TidemarkError POSITION_UNUSABLE if it is not such a text.
    */
-  static parse(text: string, flavour: GtidFlavour = "mysql"): GtidSet {
-    return guard(text, () =>
-      flavour === "mysql"
-        ? new GtidSet(MysqlGtidSet.parse(text.trim()))
-        : new GtidSet(mariadbModel(text.trim())),
-    );
+  static parse(text: string): GtidSet {
+    return guard(text, () => new GtidSet(modelOf(text.trim(), isMariadbGtid(text))));
   }
 
   /**
@@ -43,11 +45,14 @@ export class GtidSet {
    * before it in its domain too.
    */
   add(gtid: string): void {
-    guard(gtid, () => this.#model.add(gtid));
+    guard(gtid, () => {
+      if (this.#model.isEmpty()) this.#model = modelOf("", isMariadbGtid(gtid));
+      this.#model.add(gtid);
+    });
   }
 
   contains(gtid: string): boolean {
-    return guard(gtid, () => this.#model.contains(gtid));
+    return guard(gtid, () => !this.#model.isEmpty() && this.#model.contains(gtid));
   }
 
   isEmpty(): boolean {
@@ -64,6 +69,10 @@ export class GtidSet {
   toString(): string {
     return this.#model.toString();
   }
+}
+
+function modelOf(text: string, isMariadb: boolean): Model {
+  return isMariadb ? mariadbModel(text) : MysqlGtidSet.parse(text);
 }
 
 function mariadbModel(text: string): Model {

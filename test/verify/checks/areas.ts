@@ -2,10 +2,12 @@
 import type { Check } from "./check.ts";
 import { coreChecks } from "./core.ts";
 import { productChecks } from "./product.ts";
+import { typesChecks } from "./types.ts";
 
 export const areas = {
   core: coreChecks,
   product: productChecks,
+  types: typesChecks,
 } as const satisfies Record<string, Readonly<Record<string, Check>>>;
 
 export type AreaName = keyof typeof areas;
