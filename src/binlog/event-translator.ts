@@ -23,10 +23,11 @@ import {
   timestampOf,
   typeOf,
 } from "./event-header.ts";
-import type { EventParts } from "./event-parts.ts";
+import { partsOf, type EventParts } from "./event-parts.ts";
+import { payloadEvents } from "./payload.ts";
 import type { BinlogEvent, TableFilter } from "./reader.ts";
 import { isDummyRows, readLargeRows, readRows, tableIdOf, type RowsLayout } from "./rows-event.ts";
-import type { SmallEvent } from "./small-events.ts";
+import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
 import { classifyStatement, emptiedTable } from "./statements.ts";
 import { TableCache } from "./table-cache.ts";
 import type { MappedTable } from "./table-map.ts";
@@ -85,10 +86,6 @@ const FAULTS: ReadonlyMap<number, string> = new Map([
       "the tables have to be read anew from a position behind it",
   ],
   [
-    EventType.transactionPayload,
-    "the transaction is compressed; run SET PERSIST binlog_transaction_compression = OFF",
-  ],
-  [
     EventType.beginLoadQuery,
     "LOAD DATA was logged as a statement; run SET PERSIST binlog_format = ROW",
   ],
@@ -138,8 +135,12 @@ export class EventTranslator {
       else if (type === EventType.formatDescription) this.#beginFile(head);
       else {
         place = this.#place(head);
-        if (isWhole) this.#translate(event, type, place);
-        else return this.#guarded(this.#translateLarge(event, head, type, place), place);
+        if (isWhole && type !== EventType.transactionPayload) {
+          this.#translate(event, type, place, this.#options.parse);
+        } else {
+          const parts = isWhole ? partsOf(event) : event;
+          return this.#guarded(this.#translateParts(parts, head, type, place), place);
+        }
       }
       return undefined;
     } catch (thrown) {
@@ -156,6 +157,7 @@ export class EventTranslator {
   }
 
   #fault(thrown: unknown, position: number): TidemarkError {
+    if (thrown instanceof TidemarkError) return thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     const code = thrown instanceof EventFault ? thrown.code : "EVENT_UNREADABLE";
     return new TidemarkError(
@@ -203,8 +205,12 @@ export class EventTranslator {
     };
   }
 
-  #translate(event: Buffer, type: number, place: Place): void {
-    const { parse } = this.#options;
+  #translate(
+    event: Buffer,
+    type: number,
+    place: Place,
+    parse: (event: Buffer) => SmallEvent,
+  ): void {
     const layout = ROWS.get(type);
     if (layout) {
       this.#rows(event.subarray(HEADER_SIZE), layout, place);
@@ -239,6 +245,26 @@ export class EventTranslator {
     }
   }
 
+  *#translateParts(event: EventParts, head: Buffer, type: number, place: Place): Generator<void> {
+    if (type !== EventType.transactionPayload) {
+      yield* this.#translateLarge(event, head, type, place);
+      return;
+    }
+    for (const inner of payloadEvents(event)) {
+      const isWhole = Buffer.isBuffer(inner);
+      const innerHead = isWhole ? inner : inner.read(0, LARGE_HEAD_SIZE);
+      const innerType = typeOf(innerHead);
+      // It stands where the payload does: positions inside mean nothing.
+      const innerPlace = { ...place, timestampS: timestampOf(innerHead) };
+      if (innerType === EventType.transactionPayload) {
+        throw new EventFault("its compressed transaction holds another one");
+      }
+      if (isWhole) this.#translate(inner, innerType, innerPlace, parseSmallEvent);
+      else yield* this.#translateLarge(inner, innerHead, innerType, innerPlace);
+      yield;
+    }
+  }
+
   /** Only rows are ever so large that they matter; the rest is read whole, within a bound. */
   *#translateLarge(event: EventParts, head: Buffer, type: number, place: Place): Generator<void> {
     const layout = ROWS.get(type);
@@ -246,7 +272,8 @@ export class EventTranslator {
       if (event.size > LARGE_STATEMENT_MAX && !SKIPPED.has(type)) {
         throw new EventFault(`it has ${event.size} bytes, and is no rows event`);
       }
-      this.#translate(SKIPPED.has(type) ? head : event.read(0, event.size), type, place);
+      const bytes = SKIPPED.has(type) ? head : event.read(0, event.size);
+      this.#translate(bytes, type, place, parseSmallEvent);
       return;
     }
     const mapped = this.#mappedFor(head.subarray(HEADER_SIZE));

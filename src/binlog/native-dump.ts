@@ -31,7 +31,7 @@ import { mysqlError } from "./mysql-errors.ts";
 import { PacketReader } from "./packet-reader.ts";
 import type { DumpStart } from "./reader.ts";
 import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
-import { Spool } from "./spool.ts";
+import { isDiskFull, Spool } from "./spool.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** The parts of mysql2's connection that are used. */
@@ -188,7 +188,7 @@ export class NativeDump implements Dump {
       this.#spool.write(content);
       this.#unwritten = undefined;
     } catch (thrown) {
-      if ((thrown as { code?: unknown }).code !== "ENOSPC") throw thrown;
+      if (!isDiskFull(thrown)) throw thrown;
       this.#waitForDisk(content);
       return;
     }
@@ -221,6 +221,7 @@ export class NativeDump implements Dump {
   }
 
   #endLarge(): void {
+    this.#rest?.return?.();
     this.#rest = undefined;
     this.#spool?.close();
     this.#spool = undefined;

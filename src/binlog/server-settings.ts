@@ -40,12 +40,6 @@ const REQUIRED: readonly Requirement[] = [
     fix: "SET PERSIST binlog_row_metadata = FULL",
     absent: "not known to this version (MySQL 8.0.1 or newer is needed)",
   },
-  {
-    name: "binlog_transaction_compression",
-    wanted: "OFF",
-    because: "compressed transactions cannot be read",
-    fix: "SET PERSIST binlog_transaction_compression = OFF",
-  },
 ];
 
 const PRIVILEGES = ["REPLICATION SLAVE", "REPLICATION CLIENT"] as const;

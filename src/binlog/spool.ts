@@ -8,6 +8,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { TidemarkError } from "../core/errors.ts";
 import { CHECKSUM_SIZE } from "./event-header.ts";
 import type { EventParts } from "./event-parts.ts";
 
@@ -19,23 +20,35 @@ export class Spool {
   /** The last bytes, which may be the checksum, and so are not counted into it yet. */
   #tail: Buffer = Buffer.alloc(0);
 
+  /** @throws TidemarkError as `write` does. */
   constructor(hasChecksum: boolean) {
     this.#hasChecksum = hasChecksum;
-    const folder = mkdtempSync(join(tmpdir(), "tidemark-event-"));
     try {
-      this.#file = openSync(join(folder, "event"), "wx+", 0o600);
-    } finally {
-      rmSync(folder, { recursive: true });
+      this.#file = openNameless();
+    } catch (cause) {
+      throw unwritable(cause);
     }
   }
 
-  /** Throws where the disk is full, and can then be called again with the same bytes. */
+  /**
+   * Can be called again with the same bytes after it has thrown.
+   *
+   * @throws TidemarkError SOURCE_UNAVAILABLE where the disk is full, or cannot be written.
+   */
   write(bytes: Buffer): void {
-    for (let done = 0; done < bytes.length;) {
-      done += writeSync(this.#file, bytes, done, bytes.length - done, this.#size + done);
+    try {
+      this.#write(bytes);
+    } catch (cause) {
+      throw unwritable(cause);
     }
     this.#size += bytes.length;
     if (this.#hasChecksum) this.#count(bytes);
+  }
+
+  #write(bytes: Buffer): void {
+    for (let done = 0; done < bytes.length;) {
+      done += writeSync(this.#file, bytes, done, bytes.length - done, this.#size + done);
+    }
   }
 
   #count(bytes: Buffer): void {
@@ -75,4 +88,24 @@ export class Spool {
   close(): void {
     closeSync(this.#file);
   }
+}
+
+function openNameless(): number {
+  const folder = mkdtempSync(join(tmpdir(), "tidemark-event-"));
+  try {
+    return openSync(join(folder, "event"), "wx+", 0o600);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function unwritable(cause: unknown): TidemarkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `A large event cannot be kept in ${tmpdir()}: ${reason}. Make room there, or set TMPDIR.`;
+  return new TidemarkError("SOURCE_UNAVAILABLE", message, { cause });
+}
+
+/** Whether room on the disk is all that is missing. */
+export function isDiskFull(thrown: unknown): boolean {
+  return (thrown as { cause?: { code?: unknown } | null } | null)?.cause?.code === "ENOSPC";
 }

@@ -45,7 +45,6 @@ function translator(): { events: BinlogEvent[]; feed: (made: Made, parsed?: Smal
 describe("EventTranslator", () => {
   test.each([
     [26, /binlog\.000007:981.*INCIDENT/],
-    [40, /binlog_transaction_compression = OFF/],
     [17, /LOAD DATA.*binlog_format = ROW/],
     [18, /LOAD DATA/],
     [166, /log_bin_compress = OFF/],

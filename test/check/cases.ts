@@ -54,7 +54,6 @@ const SETTINGS: readonly (readonly [
   ["binlog_row_image", "MINIMAL", "FULL", "only FULL writes every column"],
   ["binlog_row_image", "NOBLOB", "FULL", "only FULL writes every column"],
   ["binlog_row_metadata", "MINIMAL", "FULL", "only FULL names the columns"],
-  ["binlog_transaction_compression", "ON", "OFF", "compressed transactions", "mysql-9"],
 ];
 
 const settings = SETTINGS.map(([name, wrong, right, because, only]): Case => ({

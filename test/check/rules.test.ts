@@ -11,7 +11,6 @@ const RIGHT = {
   binlog_format: "ROW",
   binlog_row_image: "FULL",
   binlog_row_metadata: "FULL",
-  binlog_transaction_compression: "OFF",
   binlog_expire_logs_seconds: "2592000",
   gtid_mode: "ON",
 };
