@@ -1,5 +1,6 @@
 /** One dump: a connection on which the server sends its binlog, until it is closed or cannot go on. */
 import type { Clock } from "../core/clock.ts";
+import { TidemarkError } from "../core/errors.ts";
 import type { Collations } from "./charsets.ts";
 import type { MysqlConnectionOptions } from "./connection.ts";
 import type { EventParts } from "./event-parts.ts";
@@ -65,7 +66,14 @@ export function sessionStatement(
 export const COLLATIONS_QUERY =
   "SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS WHERE ID IS NOT NULL";
 
+/** @throws TidemarkError SOURCE_UNAVAILABLE for an answer that no server gives. */
 export function collationMap(rows: unknown): Collations {
+  if (!Array.isArray(rows)) {
+    throw new TidemarkError(
+      "SOURCE_UNAVAILABLE",
+      "MySQL answered a question with something else: the connection is disturbed.",
+    );
+  }
   const list = rows as readonly { readonly id: number | string; readonly charset: string }[];
   return new Map(list.map(({ id, charset }) => [Number(id), charset]));
 }

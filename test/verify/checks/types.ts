@@ -1,5 +1,7 @@
 /** The checks of the area `types`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { hostile } from "./hostile.ts";
 import { matrix } from "./matrix.ts";
+import { mutations } from "./mutations.ts";
 
-export const typesChecks = { matrix } as const satisfies Record<string, Check>;
+export const typesChecks = { matrix, mutations, hostile } as const satisfies Record<string, Check>;
