@@ -309,15 +309,10 @@ export function durability(topic: {
   const { name, replicas, inSyncMin, configure } = topic;
   const check = "kafka.replication";
   if (inSyncMin > replicas) {
-    const found = `Topic ${name} takes nothing: ${IN_SYNC_MIN} is ${inSyncMin}, but it has ${replicas} replicas.`;
-    return [
-      fault(
-        "SINK_SETTING",
-        check,
-        found,
-        configure.replace(/=2$/, `=${Math.max(1, replicas - 1)}`),
-      ),
-    ];
+    // Kafka 4.1 takes the number of replicas for the minimum.
+    const found = `Topic ${name} has ${IN_SYNC_MIN}=${inSyncMin}, but ${replicasOf(replicas)}: older brokers take nothing then.`;
+    const fix = configure.replace(/=2$/, `=${Math.max(1, replicas - 1)}`);
+    return [warning(check, found, fix)];
   }
   if (replicas === 1) {
     const found = `Topic ${name} has one replica: what was acknowledged is lost with its broker.`;
@@ -341,6 +336,10 @@ export function durability(topic: {
 
 function isMissing(found: TopicMetadata | undefined): boolean {
   return found === undefined || found.error === UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+function replicasOf(count: number): string {
+  return count === 1 ? "1 replica" : `${count} replicas`;
 }
 
 function brokers(count: number): string {

@@ -111,7 +111,10 @@ test("min.insync.replicas and replicas", () => {
   expect(levels(3, 1)).toEqual(["warning"]);
   expect(levels(1, 1)).toEqual(["warning"]);
   expect(levels(3, 2)).toEqual([]);
-  expect(levels(1, 2)).toEqual(["error"]);
+  expect(levels(1, 2)).toEqual(["warning"]);
+  const [above] = durability({ ...topic, replicas: 1, inSyncMin: 2 });
+  expect(above?.found).toMatch(/=2, but 1 replica: older brokers take nothing/);
+  expect(above?.fix).toMatch(/min\.insync\.replicas=1$/);
   expect(durability({ ...topic, replicas: 3, inSyncMin: 1 })[0]?.fix).toContain(
     "min.insync.replicas=2",
   );
