@@ -7,8 +7,10 @@ export interface TopicSpec {
   readonly topic: string;
   readonly partitions: number;
   readonly config: Readonly<Record<string, string>>;
-  /** The brokers that hold the partitions, by turns; one replica each. Undefined: the cluster decides. */
+  /** The brokers that hold the partitions, by turns. Undefined: the cluster decides. */
   readonly nodes?: readonly number[];
+  /** On so many of `nodes`; one if undefined. */
+  readonly replicas?: number;
 }
 
 export class KafkaAdmin {
@@ -32,14 +34,17 @@ export class KafkaAdmin {
       await admin.createTopics({
         // Its own wait gives up where not every broker knows the topic yet.
         waitForLeaders: false,
-        topics: specs.map(({ topic, partitions, config, nodes }) => ({
+        topics: specs.map(({ topic, partitions, config, nodes, replicas = 1 }) => ({
           topic,
           configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
           ...(nodes
             ? {
                 replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({
                   partition,
-                  replicas: [nodes[partition % nodes.length] ?? 1],
+                  replicas: Array.from(
+                    { length: replicas },
+                    (_, replica) => nodes[(partition + replica) % nodes.length] ?? 1,
+                  ),
                 })),
               }
             : { numPartitions: partitions }),

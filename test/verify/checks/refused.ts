@@ -3,15 +3,14 @@
  * the position; neither it nor anything behind it is released, after a second start either. Once the
  * topic takes it, everything arrives, once.
  */
-import { createConnection } from "mysql2/promise";
 import { withCampaign, type Campaign, type Outcome } from "../campaign.ts";
 import { GtidRanges } from "../gtids.ts";
 import { progress } from "../progress.ts";
-import { tables } from "../tables.ts";
 import { until } from "../wait.ts";
 import { RESERVED } from "../writer.ts";
 import type { CheckContext } from "./check.ts";
 import { KafkaAdmin } from "./kafka-admin.ts";
+import { writeLargeRows } from "./large-rows.ts";
 
 const EXIT_REFUSED = 65;
 const TOPIC_MAX_BYTES = 100_000;
@@ -32,7 +31,11 @@ export async function refused({ options, servers, mutant }: CheckContext): Promi
     const enough = options.quick ? 300 : 1_000;
     await campaign.awaitDelivery(product.startedAtMs);
     await until(() => journal.written >= enough, { what: "rows are written", timeoutMs: 60_000 });
-    const gtid = await writeLargeRow(campaign);
+    const gtid = await writeLargeRows(campaign, {
+      table: NOTES,
+      first: RESERVED - 10,
+      bodyBytes: [undefined, 6 * TOPIC_MAX_BYTES, undefined],
+    });
     const first = await ended(campaign);
     await campaign.countKill();
     const firstReleased = await isReleased(campaign, gtid);
@@ -65,45 +68,6 @@ async function ended(campaign: Campaign): Promise<number | null> {
     timeoutMs: 60_000,
   });
   return product.ended?.code ?? null;
-}
-
-/** Writes one row past the writer, in a transaction that also changes other rows. */
-async function writeLargeRow(campaign: Campaign): Promise<string> {
-  const { journal, setup, database } = campaign;
-  const { host, port, user, password } = setup.mysql;
-  const connection = await createConnection({ host, port, user, password, database });
-  const table = tables[NOTES];
-  if (!table) throw new Error("There is no such table.");
-  try {
-    await connection.query("SET SESSION session_track_gtids = OWN_GTID");
-    await connection.query("BEGIN");
-    const changes: { kind: "create"; version: number }[] = [];
-    for (let i = 0; i < 3; i += 1) {
-      // Below all that the writer uses.
-      const version = RESERVED - 10 + i;
-      const slot = RESERVED - 10 + i;
-      journal.plan("create", version, NOTES, slot);
-      changes.push({ kind: "create", version });
-      const values = table
-        .values(slot, version)
-        .map((value, column) =>
-          i === 1 && table.columns[column] === "body"
-            ? `REPEAT('large ', ${TOPIC_MAX_BYTES})`
-            : value,
-        );
-      await connection.query(
-        `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) VALUES (${values.join(", ")})`,
-      );
-    }
-    const [answer] = await connection.query("COMMIT");
-    const { stateChanges } = answer as { stateChanges?: { gtids?: readonly string[] } };
-    const gtid = stateChanges?.gtids?.[0];
-    if (gtid === undefined) throw new Error("MySQL did not tell the GTID.");
-    journal.commit(gtid, changes);
-    return gtid;
-  } finally {
-    await connection.end();
-  }
 }
 
 async function isReleased(campaign: Campaign, gtid: string): Promise<boolean> {
