@@ -7,11 +7,12 @@
  */
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createConnection, type Connection } from "mysql2/promise";
+import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
 import { builtBundle, Tidemark } from "../tools/demo/tidemark.ts";
 import { keptFolder } from "../tools/services/keeper.ts";
 import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
+import { copySeconds } from "./mysqlbinlog.ts";
 import type { BenchOptions } from "./options.ts";
 import { measure, median, type Round } from "./round.ts";
 import { FileTarget, KafkaTarget, type Target } from "./target.ts";
@@ -37,6 +38,10 @@ export interface BenchResult {
   /** From the first message to the last. */
   readonly streaming_seconds: number;
   readonly rounds: number;
+  /** What mysqlbinlog needs to copy the same binlog, in the same run. */
+  readonly mysqlbinlog_rows_per_s?: number;
+  /** Of `decode`: the other reader. */
+  readonly zongji_rows_per_s?: number;
 }
 
 interface Entrant {
@@ -49,7 +54,7 @@ const CHECKPOINT_PATIENCE_MS = 60_000;
 const STALL_PATIENCE_MS = 60_000;
 
 /** As for the figures that other programs were measured with. */
-const mysqlArgs = [
+export const mysqlArgs = [
   "--innodb-flush-log-at-trx-commit=2",
   "--sync-binlog=0",
   "--innodb-buffer-pool-size=1G",
@@ -95,8 +100,13 @@ export class CatchUp {
     for (const entrant of this.#entrants) {
       results.push(await this.#measure(entrant, connection, expected));
     }
+    const [[first]] = await connection.query<RowDataPacket[]>("SHOW BINARY LOGS");
     await connection.end();
-    return summarize(scenario, rowChanges(expected), results);
+    const rows = rowChanges(expected);
+    const result = summarize(scenario, rows, results);
+    if (scenario !== "file") return result;
+    const copied = await copySeconds(mysql, String(first?.["Log_name"]), keptFolder("bench"));
+    return { ...result, mysqlbinlog_rows_per_s: Math.round(rows / copied) };
   }
 
   /** A pipeline that has begun, and stands where the workload will begin. */
@@ -207,7 +217,7 @@ async function checkSample(
   }
 }
 
-function summarize(scenario: string, rows: number, rounds: readonly Round[]): BenchResult {
+export function summarize(scenario: string, rows: number, rounds: readonly Round[]): BenchResult {
   const of = (value: (round: Round) => number): number => median(rounds.map(value));
   const seconds = of(round => round.seconds);
   return {
@@ -226,7 +236,7 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-async function openSource({ host, port, user, password }: Mysql): Promise<Connection> {
+export async function openSource({ host, port, user, password }: Mysql): Promise<Connection> {
   const connection = await createConnection({ host, port, user, password, charset: "utf8mb4" });
   await prepareOrders(connection);
   await connection.query("CREATE USER ? IDENTIFIED BY ?", [cdcUser.user, cdcUser.password]);

@@ -3,6 +3,7 @@ import { ServicesError } from "../tools/services/failure.ts";
 import { stopAll } from "../tools/services/services.ts";
 import { Failure, Interrupted } from "../tools/demo/failure.ts";
 import { CatchUp } from "./catch-up.ts";
+import { benchDecode } from "./decode.ts";
 import { parseOptions, usage } from "./options.ts";
 
 async function main(): Promise<void> {
@@ -18,7 +19,8 @@ async function main(): Promise<void> {
   };
   const bench = new CatchUp(options, say);
   try {
-    const result = await Promise.race([bench.run(), interrupted()]);
+    const running = options.scenario === "decode" ? benchDecode(options, say) : bench.run();
+    const result = await Promise.race([running, interrupted()]);
     if (options.json) {
       process.stdout.write(`${JSON.stringify(result)}\n`);
       return;
@@ -29,6 +31,10 @@ async function main(): Promise<void> {
         `${rows_per_s.toLocaleString("en-US")} rows/s, ${cpu_s} s of CPU, ` +
         `${peak_rss_mb} MB at most; from the first message on ${result.streaming_seconds} s\n`,
     );
+    if (result.mysqlbinlog_rows_per_s !== undefined) {
+      const copied = result.mysqlbinlog_rows_per_s.toLocaleString("en-US");
+      process.stdout.write(`mysqlbinlog --raw copied the same binlog at ${copied} rows/s\n`);
+    }
   } finally {
     await bench.abandon();
     await stopAll();

@@ -7,7 +7,8 @@ export const usage = `usage: npm run bench -- SCENARIO [options]
 
 scenarios: Tidemark was stopped, the orders workload was loaded, and Tidemark catches up
   kafka              into a topic, debezium format
-  file               into a file of JSON lines
+  file               into a file of JSON lines, and beside it mysqlbinlog --raw
+  decode             only reads and decodes, with either reader, and beside it mysqlbinlog --raw
 
   --transactions N   of the workload; 10 make 121 row changes (default 20000: 242,000)
   --rounds N         measure N times and print the median (default 1)
@@ -17,7 +18,8 @@ scenarios: Tidemark was stopped, the orders workload was loaded, and Tidemark ca
   --json             the result as one line of JSON on stdout, progress on stderr
 `;
 
-export type Scenario = "kafka" | "file";
+export const scenarios = ["kafka", "file", "decode"] as const;
+export type Scenario = (typeof scenarios)[number];
 
 export interface BenchOptions {
   readonly scenario: Scenario;
@@ -33,9 +35,12 @@ export interface BenchOptions {
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
-  const [scenario, ...more] = positionals;
-  if ((scenario !== "kafka" && scenario !== "file") || more.length > 0) {
-    throw new Failure("Name one scenario: npm run bench -- kafka, or npm run bench -- file.");
+  const [named, ...more] = positionals;
+  const scenario = scenarios.find(name => name === named);
+  if (scenario === undefined || more.length > 0) {
+    throw new Failure(
+      `Name one scenario, such as npm run bench -- kafka: ${scenarios.join(", ")}.`,
+    );
   }
   return {
     scenario,
