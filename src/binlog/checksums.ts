@@ -47,7 +47,8 @@ export class Checksums {
   #learn(whole: Buffer): Buffer {
     // The algorithm and four bytes of checksum always end this event, whatever the setting.
     const end = whole.length - CHECKSUM_SIZE;
-    const algorithm = end > HEADER_SIZE ? whole.readUInt8(end - 1) : -1;
+    if (!isFormat(whole)) throw this.mismatch(whole);
+    const algorithm = whole.readUInt8(end - 1);
     if (algorithm !== CRC32 && algorithm !== NONE) {
       throw new TidemarkError(
         "EVENT_UNREADABLE",
@@ -61,6 +62,19 @@ export class Checksums {
     this.#checksummed = algorithm === CRC32;
     return whole;
   }
+}
+
+/** Format version, fifty bytes of the server's version, four of a time stamp, the size of a header. */
+const HEADER_SIZE_OFFSET = HEADER_SIZE + 2 + 50 + 4;
+const FORMAT_VERSION = 4;
+
+/** Without a checksum it has to show otherwise that it is what it claims: all others depend on it. */
+function isFormat(whole: Buffer): boolean {
+  return (
+    whole.length > HEADER_SIZE_OFFSET + CHECKSUM_SIZE + 1 &&
+    whole.readUInt16LE(HEADER_SIZE) === FORMAT_VERSION &&
+    whole.readUInt8(HEADER_SIZE_OFFSET) === HEADER_SIZE
+  );
 }
 
 function checksumOfFormat(whole: Buffer, end: number): number {

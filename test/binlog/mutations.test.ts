@@ -9,6 +9,10 @@ describe("recorded events", () => {
     expect(kinds).toEqual(new Set(["file", "gtid", "begin", "rows", "commit", "statement"]));
   });
 
+  test("do not turn checksums off by becoming another first event of the file", () => {
+    expect(mutations.run(121_438, 1)).toMatchObject({ refused: 1, findings: [] });
+  });
+
   test("that are damaged at random give a typed error, or rows; never anything else", () => {
     const { findings, refused, taken, slowestMs } = mutations.run(1, 20_000);
     expect(findings).toEqual([]);
