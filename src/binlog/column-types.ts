@@ -40,9 +40,8 @@ export interface ColumnFacts {
   readonly unsigned: boolean;
   /** Name of the character set; "binary" for columns of bytes. */
   readonly charset: string | undefined;
-  /** Members of an ENUM or SET, and the character set they are in. */
+  /** Members of an ENUM or SET, in the column's character set. */
   readonly values: readonly Buffer[];
-  readonly valuesCharset: string | undefined;
 }
 
 export interface ColumnFormat extends Pick<Column, "type" | "length" | "scale"> {
@@ -149,7 +148,7 @@ function characterCell(prefix: number, facts: ColumnFacts): cells.CellReader {
 }
 
 function members(facts: ColumnFacts): string[] {
-  const charset = charsetOf({ ...facts, charset: facts.valuesCharset });
+  const charset = charsetOf(facts);
   // The members of a column of bytes are text all the same; nothing better is known than UTF-8.
   const decode = textDecoding(charset === "binary" ? "utf8mb4" : charset);
   return facts.values.map(value => decode(value));

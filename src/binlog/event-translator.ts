@@ -12,7 +12,6 @@ import { TidemarkError } from "../core/errors.ts";
 import { PackedRowsWriter, type Rows } from "../core/rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
-import { DefinitionsMissing, type Definitions } from "./definitions.ts";
 import { EventFault } from "./event-fault.ts";
 import {
   EventType,
@@ -40,8 +39,6 @@ export interface TranslatorOptions {
   readonly xaAtPrepare: boolean;
   /** A row that takes more than twice this in the event is refused before it is decoded. */
   readonly rowBytesMax: number;
-  /** Tell the columns where the binlog does not. */
-  readonly definitions?: Definitions | undefined;
   /** Reads an event beside table maps and rows. */
   readonly parse: (event: Buffer) => SmallEvent;
 }
@@ -109,14 +106,12 @@ export class EventTranslator {
   #rowsOpen = false;
   /** BEGIN was seen, so that a statement does not end the group. */
   #begun = false;
-  /** Where the group at hand begins. */
-  #groupStart: number | undefined;
   /** Where the group at hand ends, as its GTID event says; undefined if none does. */
   #groupEnd: number | undefined;
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    this.#tables = new TableCache(options.wants, options.definitions);
+    this.#tables = new TableCache(options.wants);
   }
 
   set collations(collations: Collations) {
@@ -161,8 +156,8 @@ export class EventTranslator {
     }
   }
 
-  #fault(thrown: unknown, position: number): Error {
-    if (thrown instanceof TidemarkError || thrown instanceof DefinitionsMissing) return thrown;
+  #fault(thrown: unknown, position: number): TidemarkError {
+    if (thrown instanceof TidemarkError) return thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     const code = thrown instanceof EventFault ? thrown.code : "EVENT_UNREADABLE";
     return new TidemarkError(
@@ -223,7 +218,7 @@ export class EventTranslator {
     }
     switch (type) {
       case EventType.tableMap:
-        this.#map(event.subarray(HEADER_SIZE), place);
+        this.#tables.map(event.subarray(HEADER_SIZE));
         return;
       case EventType.xid:
         this.#end(place, "commit");
@@ -291,15 +286,8 @@ export class EventTranslator {
     }
   }
 
-  #map(body: Buffer, { position }: Place): void {
-    const file = this.#file;
-    const from = this.#groupStart ?? position;
-    this.#tables.map(body, { file, position }, { file, position: from });
-  }
-
   #gtid({ gtid, transactionLength }: SmallEvent, place: Place): void {
     this.#closeGroup();
-    this.#groupStart = place.position;
     if (transactionLength !== undefined && transactionLength > 0) {
       this.#groupEnd = place.position + transactionLength;
     }
@@ -310,7 +298,6 @@ export class EventTranslator {
   /** MariaDB has no BEGIN: a GTID that stands for more than one statement opens the transaction. */
   #mariadbGtid({ gtid, standalone = false }: SmallEvent, place: Place): void {
     this.#closeGroup();
-    this.#groupStart = place.position;
     this.#options.emit({ ...place, kind: "gtid", gtid });
     if (!standalone) this.#begin(place, undefined);
   }
@@ -332,7 +319,6 @@ export class EventTranslator {
     this.#tables.endTransaction();
     this.#rowsOpen = false;
     this.#begun = false;
-    this.#groupStart = undefined;
     this.#groupEnd = undefined;
   }
 
@@ -383,8 +369,6 @@ export class EventTranslator {
         break;
     }
     if (!this.#begun) this.#checkGroup(place);
-    const at = { file: this.#file, position: place.position };
-    this.#options.definitions?.note(at, schema, query);
     this.#options.emit({ ...place, kind: "statement", database: schema, sql: query });
   }
 

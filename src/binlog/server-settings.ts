@@ -33,6 +33,13 @@ const REQUIRED: readonly Requirement[] = [
     because: "only FULL writes every column of a changed row",
     fix: "SET PERSIST binlog_row_image = FULL",
   },
+  {
+    name: "binlog_row_metadata",
+    wanted: "FULL",
+    because: "only FULL names the columns",
+    fix: "SET PERSIST binlog_row_metadata = FULL",
+    absent: "not known to this version (MySQL 8.0.1 or newer is needed)",
+  },
 ];
 
 const PRIVILEGES = ["REPLICATION SLAVE", "REPLICATION CLIENT"] as const;
@@ -61,7 +68,6 @@ export function settingFindings(
 ): readonly Finding[] {
   return [
     ...REQUIRED.map(requirement => required(settings, requirement)),
-    metadata(settings),
     privileges(grants),
     serverId(settings, needs.serverIds),
     retention(settings),
@@ -77,20 +83,6 @@ function required(settings: ServerSettings, requirement: Requirement): Finding {
   if (isFine)
     return good(check, value === undefined ? `${name} is not known here.` : is(name, value));
   return fault("SOURCE_SETTING", check, `${is(name, value).replace(/\.$/, "")}: ${because}.`, fix);
-}
-
-function metadata(settings: ServerSettings): Finding {
-  const check = "mysql.binlog_row_metadata";
-  const value = settings.get("binlog_row_metadata");
-  if (value?.toUpperCase() === "FULL") return good(check, is("binlog_row_metadata", value));
-  const consequence =
-    "columns are named by what the server says of its tables, which our user must be allowed to SELECT, " +
-    "and a table that is altered while Tidemark is stopped stops it";
-  if (value === undefined) {
-    return warning(check, `The binlog of this version names no columns: ${consequence}.`, "");
-  }
-  const found = `binlog_row_metadata is ${value}: ${consequence}.`;
-  return warning(check, found, "SET PERSIST binlog_row_metadata = FULL");
 }
 
 function is(name: string, value: string): string {

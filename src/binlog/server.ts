@@ -18,8 +18,6 @@ import {
   type ServerSettings,
   type SourceNeeds,
 } from "./server-settings.ts";
-import type { BinlogPlace, ColumnDefinition, TableDefinition } from "./definitions.ts";
-import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
 import { openReader } from "./open-reader.ts";
 import { connectForStatements } from "./statement-connection.ts";
 
@@ -269,41 +267,6 @@ export class MysqlServer {
     });
   }
 
-  /** Those that our user sees, and where the binlog ended after they were read. */
-  async definitions(
-    wants: TableFilter,
-  ): Promise<{ tables: readonly TableDefinition[]; end: BinlogPlace }> {
-    const tables = await this.#ask("its table definitions", async ask => {
-      const columns = await ask(`
-        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col, DATA_TYPE AS type,
-          COLUMN_TYPE AS declared, IS_NULLABLE AS nullable, CHARACTER_SET_NAME AS charset,
-          COALESCE(DATETIME_PRECISION, NUMERIC_PRECISION, CHARACTER_OCTET_LENGTH) AS size,
-          NUMERIC_SCALE AS scale
-        FROM information_schema.COLUMNS
-        WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
-        ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`);
-      const keys = await ask(`
-        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col
-        FROM information_schema.STATISTICS
-        WHERE INDEX_NAME = 'PRIMARY'
-        ORDER BY TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX`);
-      return tableDefinitions(columns, keys, wants);
-    });
-    // Afterwards: whatever changed a table before it was read stands in front of this.
-    const { file, position } = await this.currentPosition();
-    return { tables, end: { file, position } };
-  }
-
-  /** Statements without rows, for as long as it takes. */
-  scan(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]> {
-    return openReader("native", {
-      connection: this.#connection,
-      replicaUuid: randomUUID(),
-      serverId: LOOK_SERVER_ID,
-      wants: () => false,
-    }).events(start, signal);
-  }
-
   /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */
   async fileCreated(file: string): Promise<number> {
     return this.#during(`when ${file} was made`, async signal => {
@@ -435,47 +398,4 @@ function text(row: Row | undefined, column: string): string {
 /** GTID sets come with line breaks. */
 function compact(gtidSet: string): string {
   return gtidSet.replace(/\s/g, "");
-}
-
-function tableDefinitions(
-  columns: readonly Row[],
-  keys: readonly Row[],
-  wants: TableFilter,
-): readonly TableDefinition[] {
-  const idOf = (row: Row): string => JSON.stringify([text(row, "db"), text(row, "name")]);
-  const keyOf = groupBy(keys, idOf);
-  return Array.from(groupBy(columns, idOf), ([id, rows]) => {
-    const names = rows.map(row => text(row, "col"));
-    return {
-      database: text(rows[0], "db"),
-      name: text(rows[0], "name"),
-      columns: rows.map(columnDefinition),
-      primaryKey: (keyOf.get(id) ?? []).map(row => names.indexOf(text(row, "col"))),
-    };
-  }).filter(({ database, name }) => wants(database, name));
-}
-
-function columnDefinition(row: Row): ColumnDefinition {
-  const charset = text(row, "charset");
-  const number = (column: string): number | undefined =>
-    row[column] === null ? undefined : Number(row[column]);
-  return {
-    name: text(row, "col"),
-    dataType: text(row, "type").toLowerCase(),
-    columnType: text(row, "declared"),
-    nullable: text(row, "nullable") === "YES",
-    charset: charset === "" ? undefined : charset,
-    size: number("size"),
-    scale: number("scale"),
-  };
-}
-
-function groupBy(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
-  const groups = new Map<string, Row[]>();
-  for (const row of rows) {
-    const group = groups.get(keyOf(row));
-    if (group) group.push(row);
-    else groups.set(keyOf(row), [row]);
-  }
-  return groups;
 }

@@ -5,16 +5,9 @@
  * `TableShape` object is handed out, so that formats can keep what they derived from it.
  */
 import type { Collations } from "./charsets.ts";
-import type { BinlogPlace, Definitions } from "./definitions.ts";
 import type { TableFilter } from "./reader.ts";
 import { tableIdOf } from "./rows-event.ts";
-import {
-  parseTableMap,
-  tableNameOf,
-  type Define,
-  type MapContext,
-  type MappedTable,
-} from "./table-map.ts";
+import { parseTableMap, tableNameOf, type MapContext, type MappedTable } from "./table-map.ts";
 
 interface Known {
   readonly body: Buffer;
@@ -29,16 +22,14 @@ const TABLE_ID_SIZE = 6;
 
 export class TableCache {
   readonly #wants: TableFilter;
-  readonly #definitions: Definitions | undefined;
   #context: MapContext = { collations: new Map(), serverVersion: "" };
   /** By name, over the whole stream. */
   readonly #known = new Map<string, Known>();
   /** By number, within one transaction: numbers are given anew when a table is opened again. */
   readonly #mapped = new Map<number, Known>();
 
-  constructor(wants: TableFilter, definitions: Definitions | undefined) {
+  constructor(wants: TableFilter) {
     this.#wants = wants;
-    this.#definitions = definitions;
   }
 
   set collations(collations: Collations) {
@@ -52,29 +43,22 @@ export class TableCache {
     this.#known.clear();
   }
 
-  /** @param group where the group begins in which the table map stands. */
-  map(body: Buffer, at: BinlogPlace, group: BinlogPlace): void {
+  map(body: Buffer): void {
     const key = nameKey(body);
-    const define = this.#define(at, group);
     let known = this.#known.get(key);
-    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE)) || isOutdated(known, define)) {
-      known = this.#learn(body, define);
+    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE))) {
+      known = this.#learn(body);
       if (this.#known.size >= TABLES_MAX) this.#known.clear();
       this.#known.set(key, known);
     }
     this.#mapped.set(tableIdOf(body), known);
   }
 
-  #define(at: BinlogPlace, group: BinlogPlace): Define {
-    const definitions = this.#definitions;
-    return definitions && (table => definitions.find(table, at, group));
-  }
-
-  #learn(body: Buffer, define: Define): Known {
+  #learn(body: Buffer): Known {
     const { database, name } = tableNameOf(body);
     return {
       body: Buffer.from(body.subarray(TABLE_ID_SIZE)),
-      mapped: this.#wants(database, name) ? parseTableMap(body, this.#context, define) : undefined,
+      mapped: this.#wants(database, name) ? parseTableMap(body, this.#context) : undefined,
     };
   }
 
@@ -87,11 +71,6 @@ export class TableCache {
   endTransaction(): void {
     this.#mapped.clear();
   }
-}
-
-/** Its columns have other names by now, or nobody can tell. */
-function isOutdated({ mapped }: Known, define: Define): boolean {
-  return mapped?.definition !== undefined && define?.(mapped.table) !== mapped.definition;
 }
 
 /** Database and table as they stand in the event, with their lengths, so that two never look alike. */

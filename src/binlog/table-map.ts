@@ -1,9 +1,8 @@
 /**
  * A table map event → the shape of the table, and a reader for each of its cells.
  *
- * With binlog_row_metadata=FULL everything comes from the event itself, as it was when the rows were
- * written. Otherwise names, keys and members come from a definition that is proven for this place
- * (definitions.ts); asking INFORMATION_SCHEMA alone would be wrong after any ALTER TABLE.
+ * Everything comes from the event itself (binlog_row_metadata=FULL), as it was when the rows were
+ * written. Asking INFORMATION_SCHEMA would give the present columns, which is wrong after any ALTER TABLE.
  * zongji's own parser is passed by: it does not know VECTOR, drops the nullability of columns, and falls
  * back to INFORMATION_SCHEMA when anything puzzles it.
  */
@@ -12,15 +11,11 @@ import { ByteCursor } from "./byte-cursor.ts";
 import type { CellReader } from "./cells.ts";
 import type { Collations } from "./charsets.ts";
 import { columnFormat, MysqlType, type ColumnFacts } from "./column-types.ts";
-import { definedColumns, type DefinedColumn } from "./defined-columns.ts";
-import type { TableDefinition } from "./definitions.ts";
 import { EventFault } from "./event-fault.ts";
 
 export interface MappedTable {
   readonly table: TableShape;
   readonly cells: readonly CellReader[];
-  /** What told the columns, if the table map did not. */
-  readonly definition: TableDefinition | undefined;
 }
 
 /** Offset in a table map's body where database and table name stand: after table id and flags. */
@@ -45,10 +40,7 @@ export interface MapContext {
   readonly serverVersion: string;
 }
 
-/** Tells the definition of a table whose map names no columns; undefined where nobody can be asked. */
-export type Define = ((table: TableName) => TableDefinition) | undefined;
-
-export function parseTableMap(body: Buffer, context: MapContext, define: Define): MappedTable {
+export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
   const { database, name } = tableNameOf(body);
   const where = `table ${database}.${name}`;
   const cursor = new ByteCursor(body, NAMES);
@@ -59,59 +51,32 @@ export function parseTableMap(body: Buffer, context: MapContext, define: Define)
   const types = [...cursor.take(cursor.packedUint())];
   const storage = readStorage(types, new ByteCursor(cursor.packedBytes()), where);
   const nullable = cursor.take(Math.ceil(types.length / 8));
-  const isNullable = (i: number): boolean => ((nullable[i >> 3] ?? 0) & (1 << (i & 7))) !== 0;
   const metadata = readMetadata(storage, cursor);
-  const isNamed = metadata.names.length === types.length;
-  if (!isNamed && !define) throw notFull(where);
-  const definition = isNamed ? undefined : define?.({ database, name });
-  const described = definition
-    ? definedColumns(definition, storage, isNullable).map(describedByServer)
-    : describedByLog(metadata, readSigns(metadata.signs, storage, context.serverVersion), context);
+  const unsigned = readSigns(metadata.signs, storage, context.serverVersion);
+  if (metadata.names.length !== types.length) throw notFull(where);
   const columns: Column[] = [];
   const cells: CellReader[] = [];
   for (const [i, stored] of storage.entries()) {
-    const column = described[i];
-    if (!column) throw notFull(where);
+    const columnName = metadata.names[i] ?? "";
     const facts: ColumnFacts = {
       ...stored,
-      ...column.facts,
-      where: `column ${database}.${name}.${column.name}`,
+      where: `column ${database}.${name}.${columnName}`,
+      unsigned: unsigned[i] ?? false,
+      charset: charsetOf(metadata.collations[i], context.collations),
+      values: metadata.values[i] ?? [],
     };
     const format = columnFormat(facts);
     columns.push({
-      name: column.name,
+      name: columnName,
       type: format.type,
       unsigned: facts.unsigned && isNumber(format.type),
-      nullable: isNullable(i),
+      nullable: ((nullable[i >> 3] ?? 0) & (1 << (i & 7))) !== 0,
       length: format.length,
       scale: format.scale,
     });
     cells.push(format.cell);
   }
-  const primaryKey = definition?.primaryKey ?? metadata.primaryKey;
-  return { table: { database, name, columns, primaryKey }, cells, definition };
-}
-
-interface DescribedColumn {
-  readonly name: string;
-  readonly facts: Pick<ColumnFacts, "unsigned" | "charset" | "values" | "valuesCharset">;
-}
-
-function describedByServer({ name, unsigned, charset, members }: DefinedColumn): DescribedColumn {
-  const values = members.map(member => Buffer.from(member));
-  return { name, facts: { unsigned, charset, values, valuesCharset: "utf8mb4" } };
-}
-
-function describedByLog(
-  { names, collations, values }: Metadata,
-  signs: readonly boolean[],
-  context: MapContext,
-): DescribedColumn[] {
-  return names.map((name, i) => {
-    const charset = charsetOf(collations[i], context.collations);
-    const unsigned = signs[i] ?? false;
-    return { name, facts: { unsigned, charset, values: values[i] ?? [], valuesCharset: charset } };
-  });
+  return { table: { database, name, columns, primaryKey: metadata.primaryKey }, cells };
 }
 
 function notFull(where: string): EventFault {

@@ -53,6 +53,7 @@ const SETTINGS: readonly (readonly [
   ["binlog_format", "MIXED", "ROW", "only ROW writes the changed rows"],
   ["binlog_row_image", "MINIMAL", "FULL", "only FULL writes every column"],
   ["binlog_row_image", "NOBLOB", "FULL", "only FULL writes every column"],
+  ["binlog_row_metadata", "MINIMAL", "FULL", "only FULL names the columns"],
 ];
 
 const settings = SETTINGS.map(([name, wrong, right, because, only]): Case => ({
