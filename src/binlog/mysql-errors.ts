@@ -14,6 +14,9 @@ interface MysqlError {
 /** The server ends a dump with this number, whatever the reason: there is no code below it. */
 const DUMP_FATAL = 1236;
 
+/** A GTID set that this server cannot read, such as one of MariaDB. */
+const MALFORMED_GTID_SET = 1772;
+
 /** Numbers of the server by which the user is not who it should be, or may not do what it must. */
 const DENIED: ReadonlySet<number> = new Set([
   1044, // no access to the database
@@ -37,6 +40,10 @@ export function mysqlError(thrown: unknown, doing: string): TidemarkError {
     new TidemarkError(code, message, { cause: thrown });
   const errno = typeof error.errno === "number" ? error.errno : undefined;
   if (errno === DUMP_FATAL) return make(...dumpError(error.message));
+  if (errno === MALFORMED_GTID_SET) {
+    const sentence = `${error.message.replace(/\.$/, "")}. It may come from a server of another kind.`;
+    return make("POSITION_UNUSABLE", `MySQL cannot read a GTID set: ${sentence}`);
+  }
   if (errno !== undefined && DENIED.has(errno)) {
     return make("ACCESS_DENIED", `MySQL refuses ${doing}: ${error.message}. ${grantHint(errno)}`);
   }

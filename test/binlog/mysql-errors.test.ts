@@ -9,6 +9,7 @@ test.each([
   [1045, "Access denied", "ACCESS_DENIED"],
   [1227, "you need REPLICATION SLAVE", "ACCESS_DENIED"],
   [1698, "Access denied", "ACCESS_DENIED"],
+  [1772, "Malformed GTID set specification", "POSITION_UNUSABLE"],
   [1040, "Too many connections", "SOURCE_UNAVAILABLE"],
   [1053, "Server shutdown in progress", "SOURCE_UNAVAILABLE"],
   [
