@@ -15,6 +15,7 @@ import {
   type Mysql,
   type MysqlVersion,
 } from "../../tools/services/services.ts";
+import { createTopics } from "../support/create-topics.ts";
 import { installKafkaTools } from "./kafka-tools.ts";
 import { Place, query, until, type Ended, type Found } from "./support.ts";
 
@@ -155,7 +156,7 @@ export class Scene {
   }
 
   async topic(topic: string, spec: Omit<ITopicConfig, "topic"> = {}): Promise<void> {
-    await this.#admin(admin => admin.createTopics({ topics: [{ topic, ...spec }] }));
+    await this.#admin(admin => createTopics(admin, [{ topic, ...spec }]));
   }
 
   /** The topic that checkpoints are kept in. */

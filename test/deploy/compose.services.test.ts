@@ -17,6 +17,7 @@ import { freePort } from "../../tools/services/ports.ts";
 import { ServerProcess } from "../../tools/services/server-process.ts";
 import { startMysql, stopAll, type Mysql } from "../../tools/services/services.ts";
 import { buildBundle, root } from "../support/bundle.ts";
+import { createTopics } from "../support/create-topics.ts";
 import { compose, composeText, service, statements, variables } from "./compose.ts";
 
 afterAll(stopAll);
@@ -153,7 +154,7 @@ describe("its settings", () => {
     // The address that the broker tells its clients to use is the one that they came by.
     const { brokers } = await admin.describeCluster();
     expect(brokers.map(({ host, port }) => `${host}:${port}`)).toEqual([address()]);
-    await admin.createTopics({ topics: [{ topic: name }], waitForLeaders: true });
+    await createTopics(admin, [{ topic: name }]);
     await admin.disconnect();
 
     const producer = client.producer({ allowAutoTopicCreation: false });

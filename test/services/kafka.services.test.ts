@@ -1,6 +1,7 @@
 import { Kafka as KafkaClient, logLevel } from "kafkajs";
 import { afterEach, describe, expect, test } from "vitest";
 import { startKafka, stopAll, type Kafka } from "../../tools/services/services.ts";
+import { createTopics } from "../support/create-topics.ts";
 
 afterEach(stopAll);
 
@@ -12,7 +13,7 @@ async function createTopic(kafka: Kafka, topic: string): Promise<number[]> {
   const admin = clientOf(kafka).admin();
   await admin.connect();
   try {
-    await admin.createTopics({ topics: [{ topic }], waitForLeaders: true });
+    await createTopics(admin, [{ topic }]);
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     return topics[0]?.partitions[0]?.replicas ?? [];
   } finally {
