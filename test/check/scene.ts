@@ -156,7 +156,7 @@ export class Scene {
   }
 
   async topic(topic: string, spec: Omit<ITopicConfig, "topic"> = {}): Promise<void> {
-    await this.#admin(admin => createTopics(admin, [{ topic, ...spec }]));
+    await createTopics(this.#kafka.brokers, [{ topic, ...spec }]);
   }
 
   /** The topic that checkpoints are kept in. */

@@ -154,8 +154,8 @@ describe("its settings", () => {
     // The address that the broker tells its clients to use is the one that they came by.
     const { brokers } = await admin.describeCluster();
     expect(brokers.map(({ host, port }) => `${host}:${port}`)).toEqual([address()]);
-    await createTopics(admin, [{ topic: name }]);
     await admin.disconnect();
+    await createTopics([address()], [{ topic: name }]);
 
     const producer = client.producer({ allowAutoTopicCreation: false });
     await producer.connect();

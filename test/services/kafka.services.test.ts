@@ -10,10 +10,10 @@ function clientOf(kafka: Kafka): KafkaClient {
 }
 
 async function createTopic(kafka: Kafka, topic: string): Promise<number[]> {
+  await createTopics(kafka.brokers, [{ topic }]);
   const admin = clientOf(kafka).admin();
   await admin.connect();
   try {
-    await createTopics(admin, [{ topic }]);
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     return topics[0]?.partitions[0]?.replicas ?? [];
   } finally {
