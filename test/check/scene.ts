@@ -5,7 +5,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import kafkajs, { type Admin, type AclEntry, type ITopicConfig } from "kafkajs";
+import kafkajs, {
+  type Admin,
+  type Kafka as Client,
+  type AclEntry,
+  type ITopicConfig,
+} from "kafkajs";
 import { createConnection } from "mysql2/promise";
 import { runCommand } from "../../tools/services/commands.ts";
 import { keptEnvironment } from "../../tools/services/keeper.ts";
@@ -156,7 +161,8 @@ export class Scene {
   }
 
   async topic(topic: string, spec: Omit<ITopicConfig, "topic"> = {}): Promise<void> {
-    await createTopics(this.#kafka.brokers, [{ topic, ...spec }]);
+    const clients = this.#kafka.brokers.map(broker => clientOf([broker]));
+    await createTopics(clients, [{ topic, ...spec }]);
   }
 
   /** The topic that checkpoints are kept in. */
@@ -309,11 +315,7 @@ export class Scene {
   }
 
   async #admin<T>(action: (admin: Admin) => Promise<T>): Promise<T> {
-    const admin = new KafkaClient({
-      clientId: "test",
-      brokers: [...this.#kafka.brokers],
-      logLevel: logLevel.NOTHING,
-    }).admin();
+    const admin = clientOf(this.#kafka.brokers).admin();
     await admin.connect();
     try {
       return await action(admin);
@@ -321,4 +323,8 @@ export class Scene {
       await admin.disconnect();
     }
   }
+}
+
+function clientOf(brokers: readonly string[]): Client {
+  return new KafkaClient({ clientId: "test", brokers: [...brokers], logLevel: logLevel.NOTHING });
 }

@@ -155,7 +155,7 @@ describe("its settings", () => {
     const { brokers } = await admin.describeCluster();
     expect(brokers.map(({ host, port }) => `${host}:${port}`)).toEqual([address()]);
     await admin.disconnect();
-    await createTopics([address()], [{ topic: name }]);
+    await createTopics([client], [{ topic: name }]);
 
     const producer = client.producer({ allowAutoTopicCreation: false });
     await producer.connect();

@@ -5,12 +5,13 @@ import { createTopics } from "../support/create-topics.ts";
 
 afterEach(stopAll);
 
-function clientOf(kafka: Kafka): KafkaClient {
-  return new KafkaClient({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
+function clientOf({ brokers }: Pick<Kafka, "brokers">): KafkaClient {
+  return new KafkaClient({ brokers: [...brokers], logLevel: logLevel.NOTHING });
 }
 
 async function createTopic(kafka: Kafka, topic: string): Promise<number[]> {
-  await createTopics(kafka.brokers, [{ topic }]);
+  const clients = kafka.brokers.map(broker => clientOf({ brokers: [broker] }));
+  await createTopics(clients, [{ topic }]);
   const admin = clientOf(kafka).admin();
   await admin.connect();
   try {

@@ -1,35 +1,31 @@
-import { Kafka as KafkaClient, logLevel, type Admin, type ITopicConfig } from "kafkajs";
+import type { Admin, ITopicConfig, Kafka as KafkaClient } from "kafkajs";
 import { until } from "../verify/wait.ts";
 
 /**
  * Makes topics and waits until every broker knows a leader for each partition. The client's own wait for
  * leaders fails at once where the broker that it asks has not heard of the topic yet.
+ *
+ * @param clients one for each broker, which knows no other.
  */
 export async function createTopics(
-  brokers: readonly string[],
+  clients: readonly KafkaClient[],
   topics: ITopicConfig[],
 ): Promise<void> {
-  await asAdmin(brokers, admin => admin.createTopics({ topics, waitForLeaders: false }));
   const names = topics.map(({ topic }) => topic);
-  for (const broker of brokers) {
-    await until(() => asAdmin([broker], admin => haveLeaders(admin, names)), {
-      what: `${broker} knows the leaders of ${names.join(", ")}`,
-      timeoutMs: 60_000,
-    });
-  }
-}
-
-async function asAdmin<T>(
-  brokers: readonly string[],
-  action: (admin: Admin) => Promise<T>,
-): Promise<T> {
-  const client = new KafkaClient({ brokers: [...brokers], logLevel: logLevel.NOTHING });
-  const admin = client.admin();
-  await admin.connect();
-  try {
-    return await action(admin);
-  } finally {
-    await admin.disconnect();
+  let isCreated = false;
+  for (const client of clients) {
+    const admin = client.admin();
+    await admin.connect();
+    try {
+      if (!isCreated) await admin.createTopics({ topics, waitForLeaders: false });
+      isCreated = true;
+      await until(() => haveLeaders(admin, names), {
+        what: `each broker knows the leaders of ${names.join(", ")}`,
+        timeoutMs: 60_000,
+      });
+    } finally {
+      await admin.disconnect();
+    }
   }
 }
 
