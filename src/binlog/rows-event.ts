@@ -35,8 +35,9 @@ export interface RowsTask {
 }
 
 export function readRows(body: Buffer, task: RowsTask): PackedRows {
-  let offset = readHead(body, task);
-  while (offset < body.length) offset = readRow(body, offset, task);
+  const images = readHead(body, task);
+  let offset = images.end;
+  while (offset < body.length) offset = readRow(body, offset, task, images);
   return task.writer.finish(task.mapped.table, task.layout.operation);
 }
 
@@ -56,11 +57,12 @@ export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generato
   const { layout, mapped, writer, rowBytesMax } = task;
   let windowBytes = WINDOW_BYTES;
   let window = event.read(task.start, windowBytes);
-  let from = task.start + readHead(window, task);
+  const images = readHead(window, task);
+  let from = task.start + images.end;
   while (from < event.size) {
     window = event.read(from, windowBytes);
     const isLast = from + window.length === event.size;
-    const { rows, used } = readWindow(window, isLast, task);
+    const { rows, used } = readWindow(window, isLast, { ...task, images });
     if (used > 0) {
       from += used;
       windowBytes = WINDOW_BYTES;
@@ -80,14 +82,14 @@ export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generato
 function readWindow(
   window: Buffer,
   isLast: boolean,
-  task: RowsTask,
+  task: RowsTask & { images: Images },
 ): { rows: PackedRows; used: number } {
   const { layout, mapped, writer } = task;
   let used = 0;
   while (used < window.length) {
     const rowsBefore = writer.mark();
     try {
-      used = readRow(window, used, task);
+      used = readRow(window, used, task, task.images);
     } catch (thrown) {
       if (isLast) throw thrown;
       writer.reset(rowsBefore);
@@ -97,27 +99,76 @@ function readWindow(
   return { rows: writer.finish(mapped.table, layout.operation), used };
 }
 
-/** Reads up to the first row; returns where that begins. */
-function readHead(body: Buffer, { layout, mapped }: RowsTask): number {
-  const { table, cells } = mapped;
+/** What the images of the rows of one event hold. */
+interface Images {
+  /** The only one, or the one before an update. */
+  readonly first: ImageShape;
+  readonly second: ImageShape | undefined;
+  /** Where the first row begins. */
+  readonly end: number;
+}
+
+interface ImageShape extends MappedTable {
+  /** The columns that were logged; undefined if all were (`binlog_row_image` FULL). */
+  readonly present: ReadonlySet<number> | undefined;
+  /** Bytes of the bits that tell which of these are NULL. */
+  readonly nullBytes: number;
+}
+
+/** Reads up to the first row. */
+function readHead(body: Buffer, { layout, mapped }: RowsTask): Images {
   const cursor = new ByteCursor(body, 8);
   if (layout.hasExtra) cursor.take(cursor.uint(2) - 2);
   const width = cursor.packedUint();
-  if (width !== cells.length) {
+  if (width !== mapped.cells.length) {
     throw new EventFault(
-      `rows of ${nameOf(table)} have ${width} columns, its table map has ${cells.length}`,
+      `rows of ${nameOf(mapped.table)} have ${width} columns, its table map has ${mapped.cells.length}`,
     );
   }
-  const images = layout.operation === "update" ? 2 : 1;
-  for (let i = 0; i < images; i += 1) requireAll(cursor.take((width + 7) >> 3), table);
-  return cursor.offset;
+  const first = imageShape(mapped, cursor.take((width + 7) >> 3));
+  const isUpdate = layout.operation === "update";
+  const second = isUpdate ? imageShape(mapped, cursor.take((width + 7) >> 3)) : undefined;
+  requireKey(first);
+  return { first, second, end: cursor.offset };
 }
 
-function readRow(body: Buffer, start: number, { layout, mapped, writer }: RowsTask): number {
-  if (layout.isPartial === true) return readPartialRow(body, start, mapped, writer);
-  const afterFirst = readImage(body, start, mapped, writer);
-  if (layout.operation !== "update") return afterFirst;
-  return readImage(body, afterFirst, mapped, writer);
+function imageShape({ table, cells }: MappedTable, bits: Buffer): ImageShape {
+  const nullBytes = (cells.length + 7) >> 3;
+  if (isFull(bits, cells.length)) return { table, cells, present: undefined, nullBytes };
+  const present = new Set<number>();
+  for (let i = 0; i < cells.length; i += 1) if (isSet(bits, i)) present.add(i);
+  return { table, cells, present, nullBytes: (present.size + 7) >> 3 };
+}
+
+function isFull(bits: Buffer, count: number): boolean {
+  for (let i = 0; i < count; i += 1) if (!isSet(bits, i)) return false;
+  return true;
+}
+
+function isSet(bits: Buffer, i: number): boolean {
+  return ((bits[i >> 3] ?? 0) & (1 << (i & 7))) !== 0;
+}
+
+/** Which row it is must be told: by an update in the image before, for the other holds only what it sets. */
+function requireKey({ table, present }: ImageShape): void {
+  if (present === undefined) return;
+  const missing = table.primaryKey.find(column => !present.has(column));
+  if (missing === undefined && present.size > 0) return;
+  const name = missing === undefined ? "any column" : `key column ${table.columns[missing]?.name}`;
+  throw new EventFault(
+    `rows of ${nameOf(table)} were logged without ${name}; run SET PERSIST binlog_row_image = FULL`,
+  );
+}
+
+function readRow(
+  body: Buffer,
+  start: number,
+  { layout, writer }: RowsTask,
+  { first, second }: Images,
+): number {
+  if (second === undefined) return readImage(body, start, first, writer);
+  if (layout.isPartial === true) return readPartialRow(body, start, { first, second }, writer);
+  return readImage(body, readImage(body, start, first, writer), second, writer);
 }
 
 /** In front of an after image that may be partial stand options, and a bit for each JSON column. */
@@ -126,32 +177,43 @@ const PARTIAL_JSON = 1;
 function readPartialRow(
   body: Buffer,
   start: number,
-  mapped: MappedTable,
+  { first, second }: { first: ImageShape; second: ImageShape },
   writer: PackedRowsWriter,
 ): number {
-  const json = mapped.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
+  const json = first.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
   const before = new Map<number, number>();
-  const seen = withCells(mapped, json, (cell, i) => (source, at, to) => {
+  const seen = withCells(first, json, (cell, i) => (source, at, to) => {
     before.set(i, at);
     return cell(source, at, to);
   });
   const cursor = new ByteCursor(body, readImage(body, start, seen, writer));
   const isPartial = (cursor.packedUint() & PARTIAL_JSON) !== 0;
-  if (!isPartial) return readImage(body, cursor.offset, mapped, writer);
+  if (!isPartial) return readImage(body, cursor.offset, second, writer);
   const bits = cursor.take((json.length + 7) >> 3);
-  const partial = json.filter((_, bit) => ((bits[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0);
-  const after = withCells(mapped, partial, (_, i) => diffCell(before.get(i)));
+  const partial = json.filter((_, bit) => isSet(bits, bit));
+  const after = withCells(second, partial, (_, i) => {
+    if (first.present?.has(i) === false) return refuseDiff;
+    return diffCell(before.get(i));
+  });
   return readImage(body, cursor.offset, after, writer);
 }
 
+/** Changes of a document say nothing without it. */
+const refuseDiff: CellReader = () => {
+  throw new EventFault(
+    "only a part of it was logged, and not what it was before; " +
+      "run SET PERSIST binlog_row_value_options = '', or SET PERSIST binlog_row_image = FULL",
+  );
+};
+
 function withCells(
-  mapped: MappedTable,
+  shape: ImageShape,
   columns: readonly number[],
   replace: (cell: CellReader, column: number) => CellReader,
-): MappedTable {
+): ImageShape {
   const wanted = new Set(columns);
-  const cells = mapped.cells.map((cell, i) => (wanted.has(i) ? replace(cell, i) : cell));
-  return { ...mapped, cells };
+  const cells = shape.cells.map((cell, i) => (wanted.has(i) ? replace(cell, i) : cell));
+  return { ...shape, cells };
 }
 
 /** Bytes of the length in front of a JSON column and of its differences. */
@@ -169,29 +231,24 @@ function diffCell(at: number | undefined): CellReader {
   };
 }
 
-/** A column that is left out cannot be told from one that is NULL later on, so none may be. */
-function requireAll(present: Buffer, table: TableShape): void {
-  for (let i = 0; i < table.columns.length; i += 1) {
-    if (((present[i >> 3] ?? 0) & (1 << (i & 7))) !== 0) continue;
-    throw new EventFault(
-      `rows of ${nameOf(table)} were logged without column ${table.columns[i]?.name ?? i}; ` +
-        "run SET PERSIST binlog_row_image = FULL",
-    );
-  }
-}
-
 function readImage(
   body: Buffer,
   start: number,
-  { table, cells }: MappedTable,
+  { table, cells, present, nullBytes }: ImageShape,
   writer: PackedRowsWriter,
 ): number {
-  let offset = start + ((cells.length + 7) >> 3);
+  let offset = start + nullBytes;
   let i = 0;
+  let bit = 0;
   try {
     for (const cell of cells) {
-      if ((body.readUInt8(start + (i >> 3)) & (1 << (i & 7))) !== 0) writer.null();
-      else offset = cell(body, offset, writer);
+      if (present?.has(i) === false) {
+        writer.absent();
+      } else {
+        if ((body.readUInt8(start + (bit >> 3)) & (1 << (bit & 7))) !== 0) writer.null();
+        else offset = cell(body, offset, writer);
+        bit += 1;
+      }
       i += 1;
     }
   } catch (thrown) {

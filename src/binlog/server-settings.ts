@@ -28,12 +28,6 @@ const REQUIRED: readonly Requirement[] = [
     fix: "SET PERSIST binlog_format = ROW",
   },
   {
-    name: "binlog_row_image",
-    wanted: "FULL",
-    because: "only FULL writes every column of a changed row",
-    fix: "SET PERSIST binlog_row_image = FULL",
-  },
-  {
     name: "binlog_row_metadata",
     wanted: "FULL",
     because: "only FULL names the columns",
@@ -68,6 +62,7 @@ export function settingFindings(
 ): readonly Finding[] {
   return [
     ...REQUIRED.map(requirement => required(settings, requirement)),
+    rowImage(settings),
     privileges(grants),
     serverId(settings, needs.serverIds),
     retention(settings),
@@ -83,6 +78,30 @@ function required(settings: ServerSettings, requirement: Requirement): Finding {
   if (isFine)
     return good(check, value === undefined ? `${name} is not known here.` : is(name, value));
   return fault("SOURCE_SETTING", check, `${is(name, value).replace(/\.$/, "")}: ${because}.`, fix);
+}
+
+/** What messages lack where the rows that were logged are not whole. */
+const LACKING: Readonly<Record<string, string>> = {
+  MINIMAL: "the columns that a change neither sets nor needs to find its row",
+  NOBLOB: "the BLOB and TEXT columns that a change does not set",
+};
+
+function rowImage(settings: ServerSettings): Finding {
+  const name = "binlog_row_image";
+  const check = `mysql.${name}`;
+  const image = settings.get(name)?.toUpperCase() ?? "FULL";
+  if (image === "FULL") return good(check, is(name, image));
+  const lacking = LACKING[image] ?? "columns that a change does not set";
+  const options = settings.get("binlog_row_value_options") ?? "";
+  const stops =
+    image === "MINIMAL" && options.includes("PARTIAL_JSON")
+      ? "; changes of parts of a JSON document stop the pipeline, for binlog_row_value_options is PARTIAL_JSON"
+      : "";
+  return warning(
+    check,
+    `${name} is ${image}: messages lack ${lacking}${stops}.`,
+    `SET PERSIST ${name} = FULL`,
+  );
 }
 
 function is(name: string, value: string): string {

@@ -68,19 +68,19 @@ describe.each(versions)("MysqlServer on %s", version => {
   test("names every wrong setting and missing privilege at once, with what mends it", async () => {
     await source.run(
       "CREATE USER few@'%' IDENTIFIED BY 'secret'",
-      "SET GLOBAL binlog_row_image = MINIMAL, GLOBAL binlog_row_metadata = MINIMAL",
+      "SET GLOBAL binlog_format = STATEMENT, GLOBAL binlog_row_metadata = MINIMAL",
     );
     const asFew = new MysqlServer({ ...source.connection, user: "few", password: "secret" });
     const found = await asFew.preflight().catch((error: unknown) => error);
     expect(found).toMatchObject({ code: "SOURCE_SETTING" });
     for (const fix of [
-      "SET PERSIST binlog_row_image = FULL",
+      "SET PERSIST binlog_format = ROW",
       "SET PERSIST binlog_row_metadata = FULL",
       "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `few`@`%`",
     ]) {
       expect(String(found)).toContain(fix);
     }
-    await source.run("SET GLOBAL binlog_row_image = FULL, GLOBAL binlog_row_metadata = FULL");
+    await source.run("SET GLOBAL binlog_format = ROW, GLOBAL binlog_row_metadata = FULL");
     await expect(asFew.preflight()).rejects.toMatchObject({ code: "ACCESS_DENIED" });
     await source.run("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO few@'%'");
     await expect(asFew.preflight()).resolves.toBeUndefined();

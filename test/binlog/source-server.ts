@@ -1,7 +1,7 @@
 /** A real MySQL with a user's connection to it, and readers of its binlog that end with the test. */
 import { randomUUID } from "node:crypto";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
-import type { Image, Rows } from "../../src/core/rows.ts";
+import { CellState, type Image, type Rows } from "../../src/core/rows.ts";
 import type { BinlogEvent, BinlogReader, DumpStart } from "../../src/binlog/reader.ts";
 import { MysqlServer } from "../../src/binlog/server.ts";
 import { openReader, type ReaderName } from "../../src/binlog/open-reader.ts";
@@ -159,6 +159,23 @@ export async function drain(events: AsyncIterable<unknown>): Promise<void> {
 export function cellsOf(rows: Rows, row: number, image: Image): (string | null)[] {
   return rows.table.columns.map((_, column) =>
     rows.state(row, image, column) === 2 ? rows.cell(row, image, column).toString("utf8") : null,
+  );
+}
+
+/** Each image of each row as text: a column that was not logged is left out. */
+export function imagesOf(rows: Rows): string[] {
+  const isThere = { insert: ["after"], update: ["before", "after"], delete: ["before"] } as const;
+  const there: readonly Image[] = isThere[rows.operation];
+  return Array.from({ length: rows.count }, (_, row) => row).flatMap(row =>
+    there.map(image => {
+      const cells = rows.table.columns.flatMap(({ name }, column) => {
+        const state = rows.state(row, image, column);
+        if (state === CellState.absent) return [];
+        const text = state === CellState.null ? "NULL" : rows.cell(row, image, column).toString();
+        return [`${name}=${text}`];
+      });
+      return [image, ...cells].join(" ");
+    }),
   );
 }
 

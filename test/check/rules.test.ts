@@ -45,6 +45,16 @@ describe("settings of the server", () => {
     expect(bad({ binlog_expire_logs_seconds: seconds }).map(({ check }) => check)).toEqual(checks);
   });
 
+  test("rows that are not whole are a warning that says what messages lack", () => {
+    const [minimal] = bad({ binlog_row_image: "MINIMAL" });
+    expect(minimal).toMatchObject({ check: "mysql.binlog_row_image", level: "warning" });
+    expect(minimal?.found).toMatch(/needs to find its row\.$/);
+    const [noBlob] = bad({ binlog_row_image: "NOBLOB" });
+    expect(noBlob?.found).toMatch(/lack the BLOB and TEXT columns/);
+    const partial = { binlog_row_image: "MINIMAL", binlog_row_value_options: "PARTIAL_JSON" };
+    expect(bad(partial)[0]?.found).toMatch(/parts of a JSON document stop the pipeline/);
+  });
+
   test("an id is taken by the server, by another replica, or by nobody", () => {
     expect(bad({ server_id: "42897" })[0]).toMatchObject({ check: "mysql.server_id" });
     expect(bad({ server_id: "0" })[0]).toMatchObject({ fix: "SET PERSIST server_id = 1" });

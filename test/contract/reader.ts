@@ -5,12 +5,80 @@ import type { BinlogEvent, DumpStart } from "../../src/binlog/reader.ts";
 import type { ReaderName } from "../../src/binlog/open-reader.ts";
 import type { MysqlVersion } from "../../tools/services/services.ts";
 import { startProxy } from "../../tools/services/tcp-proxy.ts";
-import { cellsOf, collect, drain, failure, kinds, SourceServer } from "../binlog/source-server.ts";
+import {
+  cellsOf,
+  collect,
+  drain,
+  failure,
+  imagesOf,
+  kinds,
+  SourceServer,
+} from "../binlog/source-server.ts";
 
 const never = new AbortController().signal;
 
 /** So that one statement writes one event, however many rows it changes. */
 const largeRowEvents = ["--binlog-row-event-max-size=104857600"];
+
+const document = (a: number): string => `n={"a": ${a}, "pad": "${"p".repeat(40)}"}`;
+
+/** What the statements of one test log, image by image; of a column that is not there nothing is said. */
+const images: readonly (readonly [image: string, expected: readonly string[]])[] = [
+  [
+    "MINIMAL",
+    [
+      `after id=1 v=a x=1 ${document(1)}`,
+      "after id=2 v=b x=2 n=NULL",
+      "before id=1 x=1",
+      "after w=NULL e=e",
+      "before id=2 x=2",
+      "after v=c x=9",
+      "before id=1 x=1",
+      `after ${document(2)} c=4`,
+      "before id=1 x=1",
+      "after id=1 v=a",
+      "before id=1 v=a",
+      "after v=b",
+      "before id=1 v=b",
+    ],
+  ],
+  [
+    "NOBLOB",
+    [
+      `after id=1 v=a w=3 x=1 ${document(1)} a=NULL b=NULL c=NULL`,
+      "after id=2 v=b w=3 x=2 n=NULL a=NULL b=NULL c=NULL",
+      `before id=1 w=3 x=1 ${document(1)} a=NULL b=NULL c=NULL`,
+      `after id=1 w=NULL x=1 ${document(1)} a=NULL b=NULL c=NULL e=e`,
+      "before id=2 w=3 x=2 n=NULL a=NULL b=NULL c=NULL",
+      "after id=2 v=c w=3 x=9 n=NULL a=NULL b=NULL c=NULL",
+      `before id=1 w=NULL x=1 ${document(1)} a=NULL b=NULL c=NULL`,
+      `after id=1 w=NULL x=1 ${document(2)} a=NULL b=NULL c=4`,
+      `before id=1 w=NULL x=1 ${document(2)} a=NULL b=NULL c=4`,
+      "after id=1 v=a",
+      "before id=1 v=a",
+      "after id=1 v=b",
+      "before id=1 v=b",
+    ],
+  ],
+  [
+    "FULL",
+    [
+      `after id=1 v=a w=3 x=1 ${document(1)} y=NULL a=NULL b=NULL c=NULL e=NULL`,
+      "after id=2 v=b w=3 x=2 n=NULL y=NULL a=NULL b=NULL c=NULL e=NULL",
+      `before id=1 v=a w=3 x=1 ${document(1)} y=NULL a=NULL b=NULL c=NULL e=NULL`,
+      `after id=1 v=a w=NULL x=1 ${document(1)} y=NULL a=NULL b=NULL c=NULL e=e`,
+      "before id=2 v=b w=3 x=2 n=NULL y=NULL a=NULL b=NULL c=NULL e=NULL",
+      "after id=2 v=c w=3 x=9 n=NULL y=NULL a=NULL b=NULL c=NULL e=NULL",
+      `before id=1 v=a w=NULL x=1 ${document(1)} y=NULL a=NULL b=NULL c=NULL e=e`,
+      `after id=1 v=a w=NULL x=1 ${document(2)} y=NULL a=NULL b=NULL c=4 e=e`,
+      `before id=1 v=a w=NULL x=1 ${document(2)} y=NULL a=NULL b=NULL c=4 e=e`,
+      "after id=1 v=a",
+      "before id=1 v=a",
+      "after id=1 v=b",
+      "before id=1 v=b",
+    ],
+  ],
+];
 
 export function describeReader(version: MysqlVersion, readerName: ReaderName): void {
   describe(`reading the binlog of ${version} with ${readerName}`, () => {
@@ -236,6 +304,31 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
         expect(before.slice(1)).toEqual(expected.slice(0, -1));
       });
 
+      test.each(images)("tells what was not logged with row image %s", async (image, expected) => {
+        await source.run(
+          `CREATE TABLE b (id INT, v TEXT, w INT DEFAULT 3, x INT, n JSON, y BLOB, a INT, b INT, c INT,
+             e TEXT, PRIMARY KEY (id, x))`,
+          "CREATE TABLE k (id INT, v TEXT)",
+        );
+        start = await source.now();
+        const partial = "binlog_row_value_options = PARTIAL_JSON";
+        await session(
+          `SET SESSION binlog_row_image = ${image}${image === "MINIMAL" ? "" : `, ${partial}`}`,
+          `INSERT INTO b (id, v, x, n) VALUES (1, 'a', 1, '{"a":1,"pad":"${"p".repeat(40)}"}'), (2, 'b', 2, NULL)`,
+          "UPDATE b SET w = NULL, e = 'e' WHERE id = 1",
+          "UPDATE b SET v = 'c', x = 9 WHERE id = 2",
+          "UPDATE b SET n = JSON_SET(n, '$.a', 2), c = 4 WHERE id = 1",
+          "DELETE FROM b WHERE id = 1",
+          "INSERT INTO k VALUES (1, 'a')",
+          "UPDATE k SET v = 'b'",
+          "DELETE FROM k",
+        );
+        const events = await source.readAll(start);
+        await source.run("DROP TABLE b, k");
+        const rows = events.flatMap(event => (event.kind === "rows" ? [event.rows] : []));
+        expect(rows.flatMap(imagesOf)).toEqual(expected);
+      });
+
       if (version === "mysql-9")
         test("unpacks compressed transactions", async () => {
           await source.run("CREATE TABLE big (id INT PRIMARY KEY, v LONGTEXT)");
@@ -362,15 +455,38 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
         expect(found).toMatchObject(unreadable(/binlog_format = ROW/));
       });
 
-      test.each(["MINIMAL", "NOBLOB"])("row images that are %s", async image => {
-        await source.run(
-          "CREATE TABLE b (id INT PRIMARY KEY, v BLOB, w INT)",
-          "INSERT INTO b VALUES (1, 'x', 1)",
-        );
+      test("an insert of which not even the key was logged", async () => {
+        await source.run("CREATE TABLE b (id INT PRIMARY KEY DEFAULT 5, v INT)");
         start = await source.now();
-        const found = await fault(`SET SESSION binlog_row_image = ${image}`, "UPDATE b SET w = 2");
+        const minimal = "SET SESSION binlog_row_image = MINIMAL";
+        const keyless = await fault(minimal, "INSERT INTO b (v) VALUES (1)");
+        start = await source.now();
+        const empty = await fault(minimal, "TRUNCATE b", "INSERT INTO b () VALUES ()");
         await source.run("DROP TABLE b");
-        expect(found).toMatchObject(unreadable(/without column .*binlog_row_image = FULL/));
+        for (const found of [keyless, empty]) {
+          expect(found).toMatchObject(unreadable(/without key column id; .*row_image = FULL/));
+        }
+      });
+
+      test("rows of a table without key of which nothing was logged", async () => {
+        await source.run("CREATE TABLE b (v INT DEFAULT 5)");
+        start = await source.now();
+        const sql = "INSERT INTO b () VALUES ()";
+        const found = await fault("SET SESSION binlog_row_image = MINIMAL", sql);
+        await source.run("DROP TABLE b");
+        expect(found).toMatchObject(unreadable(/without any column; .*row_image = FULL/));
+      });
+
+      test("a part of a JSON document that was logged without the rest", async () => {
+        await source.run("CREATE TABLE b (id INT PRIMARY KEY, v JSON)");
+        await source.run(`INSERT INTO b VALUES (1, '{"a":1,"pad":"${"p".repeat(100)}"}')`);
+        start = await source.now();
+        const found = await fault(
+          "SET SESSION binlog_row_image = MINIMAL, binlog_row_value_options = PARTIAL_JSON",
+          "UPDATE b SET v = JSON_SET(v, '$.a', 2)",
+        );
+        await source.run("DROP TABLE b");
+        expect(found).toMatchObject(unreadable(/d\.b\.v .*not what it was before; .*= FULL/));
       });
 
       test("tables whose columns have no names", async () => {
