@@ -113,7 +113,7 @@ export class Assembler {
       case "file":
         return this.#onFile(event);
       case "gtid":
-        this.#open(event.gtid, event.position);
+        this.#open(event.gtid, event.position, event.committedAtUs);
         return [];
       case "begin":
         this.#onBegin(event);
@@ -169,7 +169,7 @@ export class Assembler {
     );
   }
 
-  #open(gtid: string | undefined, position: number): OpenTransaction {
+  #open(gtid: string | undefined, position: number, committedAtUs?: number): OpenTransaction {
     const id = gtid ?? `${this.#options.serverUuid}/${this.#file}@${this.#fileCreated}/${position}`;
     const part = this.#replay;
     this.#replay = undefined;
@@ -184,6 +184,7 @@ export class Assembler {
     this.#transaction = {
       id,
       gtid,
+      committedAtUs,
       thread: undefined,
       begun: false,
       tables: new Map(),

@@ -286,13 +286,21 @@ export class EventTranslator {
     }
   }
 
-  #gtid({ gtid, transactionLength }: SmallEvent, place: Place): void {
+  #gtid({ gtid, transactionLength, committedAtUs }: SmallEvent, place: Place): void {
     this.#closeGroup();
     if (transactionLength !== undefined && transactionLength > 0) {
       this.#groupEnd = place.position + transactionLength;
     }
     const { position, nextPosition, timestampS, serverId } = place;
-    this.#options.emit({ kind: "gtid", position, nextPosition, timestampS, serverId, gtid });
+    this.#options.emit({
+      kind: "gtid",
+      position,
+      nextPosition,
+      timestampS,
+      serverId,
+      gtid,
+      committedAtUs,
+    });
   }
 
   /** MariaDB has no BEGIN: a GTID that stands for more than one statement opens the transaction. */

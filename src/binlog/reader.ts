@@ -32,7 +32,11 @@ interface EventHeader {
  */
 export type BinlogEvent =
   | { readonly kind: "file"; readonly file: string; readonly fileCreated: number }
-  | (EventHeader & { readonly kind: "gtid"; readonly gtid: string | undefined })
+  | (EventHeader & {
+      readonly kind: "gtid";
+      readonly gtid: string | undefined;
+      readonly committedAtUs?: number | undefined;
+    })
   | (EventHeader & { readonly kind: "begin"; readonly thread: number | undefined })
   | (EventHeader & { readonly kind: "rows"; readonly rows: Rows })
   | (EventHeader & { readonly kind: "commit" })

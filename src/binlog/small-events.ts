@@ -13,6 +13,8 @@ export interface SmallEvent {
   readonly gtid?: string | undefined;
   /** Bytes of the whole group, this event included, in the file. MySQL since 8.0 tells. */
   readonly transactionLength?: number | undefined;
+  /** Microseconds since 1970 at which the group was committed where it first was. MySQL since 8.0 tells. */
+  readonly committedAtUs?: number | undefined;
   readonly query?: string;
   readonly schema?: string;
   readonly slaveProxyId?: number;
@@ -52,21 +54,35 @@ const TIMES_OFFSET = CLOCK_OFFSET + 17;
 const TIME_SIZE = 7;
 /** In the highest bit of the first time stamp: a second one follows. */
 const HAS_ORIGINAL_TIME = 0x80;
+/** The other bits of the time stamp's highest bytes, the number in units of 2^32. */
+const HIGH_TIME_MASK = 0x7fffff;
 
 function parseGtid(event: Buffer, isNamed: boolean): SmallEvent {
   const gtid = isNamed
     ? `${uuidText(event, UUID_OFFSET)}:${numberText(event, NUMBER_OFFSET)}`
     : undefined;
-  return { gtid, transactionLength: lengthOfGroup(event) };
+  if (!hasTimes(event)) return { gtid };
+  const isReplicated = (event.readUInt8(TIMES_OFFSET + TIME_SIZE - 1) & HAS_ORIGINAL_TIME) !== 0;
+  const originalAt = isReplicated ? TIMES_OFFSET + TIME_SIZE : TIMES_OFFSET;
+  const committedAtUs = timeAt(event, originalAt);
+  const cursor = new ByteCursor(event, originalAt + TIME_SIZE);
+  return {
+    gtid,
+    transactionLength: cursor.atEnd ? undefined : cursor.packedUint(),
+    // A server older than 8.0 told the one that wrote this no time.
+    committedAtUs: committedAtUs === 0 ? undefined : committedAtUs,
+  };
 }
 
-/** Undefined for a server older than 8.0. */
-function lengthOfGroup(event: Buffer): number | undefined {
-  if (event.length < TIMES_OFFSET + TIME_SIZE) return undefined;
-  if (event.readUInt8(CLOCK_OFFSET) !== CLOCK_MARK) return undefined;
-  const hasOriginal = (event.readUInt8(TIMES_OFFSET + TIME_SIZE - 1) & HAS_ORIGINAL_TIME) !== 0;
-  const cursor = new ByteCursor(event, TIMES_OFFSET + (hasOriginal ? 2 : 1) * TIME_SIZE);
-  return cursor.atEnd ? undefined : cursor.packedUint();
+/** False for a server older than 8.0. */
+function hasTimes(event: Buffer): boolean {
+  if (event.length < TIMES_OFFSET + TIME_SIZE) return false;
+  return event.readUInt8(CLOCK_OFFSET) === CLOCK_MARK;
+}
+
+function timeAt(event: Buffer, offset: number): number {
+  const high = event.readUIntLE(offset + 4, 3) & HIGH_TIME_MASK;
+  return high * 2 ** 32 + event.readUInt32LE(offset);
 }
 
 let lastUuid = Buffer.alloc(16);
@@ -94,7 +110,14 @@ function numberText(bytes: Buffer, offset: number): string {
   return String(bytes.readBigUInt64LE(offset));
 }
 
-const TagField = { uuid: 1, number: 2, tag: 3, transactionLength: 8 } as const;
+const TagField = {
+  uuid: 1,
+  number: 2,
+  tag: 3,
+  committedAt: 6,
+  originallyCommittedAt: 7,
+  transactionLength: 8,
+} as const;
 /** Of the fields that its writer says must be understood, the last that we do. */
 const TAG_FIELD_MAX = 11;
 
@@ -103,16 +126,21 @@ function parseTaggedGtid(event: Buffer): SmallEvent {
   let uuid: string | undefined;
   let number: bigint | undefined;
   let tag = "";
-  let transactionLength: number | undefined;
+  const numbers = new Map<number, number>();
   for (let field = fields.next(); field !== undefined; field = fields.next()) {
     if (field === TagField.uuid) uuid = uuidText(fields.byteList(16), 0);
     else if (field === TagField.number) number = fields.signed();
     else if (field === TagField.tag) tag = fields.text();
-    else if (field === TagField.transactionLength) transactionLength = Number(fields.unsigned());
-    else fields.unsigned(); // Every other field is one number; only its size matters.
+    else numbers.set(field, Number(fields.unsigned())); // Every other field is one number.
   }
   if (uuid === undefined || number === undefined) throw new EventFault("its GTID is not complete");
-  return { gtid: `${uuid}:${tag === "" ? "" : `${tag}:`}${number}`, transactionLength };
+  const committedAtUs =
+    numbers.get(TagField.originallyCommittedAt) ?? numbers.get(TagField.committedAt);
+  return {
+    gtid: `${uuid}:${tag === "" ? "" : `${tag}:`}${number}`,
+    transactionLength: numbers.get(TagField.transactionLength),
+    committedAtUs: committedAtUs === 0 ? undefined : committedAtUs,
+  };
 }
 
 const QUERY_HEAD_SIZE = 13;

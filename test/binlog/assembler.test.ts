@@ -8,6 +8,7 @@ import { rows, SERVER, table } from "../support/builders.ts";
 
 const FILE = "binlog.000007";
 const CREATED = 1_790_000_000;
+const COMMITTED_AT_US = 1_790_000_100_123_456;
 const gtid = (n: number): string => `${SERVER}:${n}`;
 
 const start = (options: Partial<SourcePosition> = {}): SourcePosition => ({
@@ -60,7 +61,7 @@ function transaction(position: number, id: string | undefined, ...data: Rows[]):
     return header(at - 10);
   };
   return [
-    { kind: "gtid", ...next(), gtid: id },
+    { kind: "gtid", ...next(), gtid: id, committedAtUs: COMMITTED_AT_US },
     { kind: "begin", ...next(), thread: 8 },
     ...data.map((each): BinlogEvent => ({ kind: "rows", ...next(), rows: each })),
     { kind: "commit", ...next() },
@@ -85,7 +86,10 @@ describe("Assembler", () => {
       },
     });
     expect(only?.changes).toMatchObject([
-      { transaction: { id: gtid(10), thread: 8 }, first: 0, count: 3, firstNumber: 0 },
+      {
+        transaction: { id: gtid(10), thread: 8, committedAtUs: COMMITTED_AT_US },
+        ...{ first: 0, count: 3, firstNumber: 0 },
+      },
     ]);
   });
 

@@ -18,11 +18,26 @@ describe("parseSmallEvent", () => {
     );
     expect(parseSmallEvent(whole)).toEqual({
       gtid: "00112233-4455-6677-8899-aabbccddeeff:5",
-      transactionLength: undefined,
     });
     for (let length = 19; length < 44; length += 1) {
       expect(() => parseSmallEvent(whole.subarray(0, length))).toThrow();
     }
+  });
+
+  test("takes the time of the original commit, in microseconds", () => {
+    const gtid = `01 ${"00".repeat(16)} 0500000000000000 02 ${"00".repeat(16)}`;
+    const own = eventOf(EventType.gtid, `${gtid} bb7a6a3a9a6006 fc0001`);
+    expect(parseSmallEvent(own)).toMatchObject({
+      committedAtUs: 0x06609a3a6a7abb,
+      transactionLength: 256,
+    });
+    const replicated = eventOf(EventType.gtid, `${gtid} bb7a6a3a9a6086 2a000000000001 fc0001`);
+    expect(parseSmallEvent(replicated)).toMatchObject({
+      committedAtUs: 2 ** 48 + 42,
+      transactionLength: 256,
+    });
+    const unknown = eventOf(EventType.gtid, `${gtid} bb7a6a3a9a6086 00000000000000 fc0001`);
+    expect(parseSmallEvent(unknown).committedAtUs).toBeUndefined();
   });
 
   test("reads numbers above 2^53 exactly", () => {
