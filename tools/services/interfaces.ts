@@ -63,3 +63,16 @@ export interface KafkaOptions {
   /** Added to every broker's server.properties, so they win. */
   readonly properties?: Readonly<Record<string, string>>;
 }
+
+/** Debezium Server, which reads from a MySQL and writes to a Kafka that were started before it. */
+export interface Debezium {
+  /** Holds its log (`log`), its offsets and its schema history. */
+  readonly dir: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+export interface DebeziumOptions {
+  /** Lines of its application.properties. They win over those that place its files. */
+  readonly properties: Readonly<Record<string, string>>;
+}

@@ -23,11 +23,19 @@ const lockTimeoutS = 600;
 export const java: Requirement = {
   what: `Java ${javaMajorMin}`,
   package: "openjdk-17-jre-headless",
-  present: () => {
-    const { stderr, status } = spawnSync("java", ["-version"], { encoding: "utf8" });
-    if (status !== 0) return false;
-    return Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0) >= javaMajorMin;
-  },
+  present: () => installedJavaMajor() >= javaMajorMin,
+};
+
+/** 0 if there is none. */
+export function installedJavaMajor(): number {
+  const { stderr, status } = spawnSync("java", ["-version"], { encoding: "utf8" });
+  return status === 0 ? Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0) : 0;
+}
+
+export const pip: Requirement = {
+  what: "pip",
+  package: "python3-pip",
+  present: () => spawnSync("python3", ["-m", "pip", "--version"]).status === 0,
 };
 
 export const maven: Requirement = {

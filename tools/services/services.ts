@@ -2,8 +2,9 @@
  * Real MySQL servers and Kafka clusters for tests, the demo and benchmarks, without Docker.
  *
  *   startMysql ─▶ mysql-server.ts ─▶ mysql-program.ts ─┐               ┌─▶ maven.ts
- *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┴─▶ cache.ts  ──┼─▶ debian-packages.ts
- *                     │                                                └─▶ packages.ts (apt-get)
+ *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┼─▶ cache.ts  ──┼─▶ debian-packages.ts
+ *   startDebezium ─▶ debezium-server.ts ─▶ debezium-program.ts         └─▶ packages.ts (apt-get)
+ *                     │
  *                     └─▶ server-process.ts, keeper.ts      (each MySQL's own: mysql-releases.ts)
  *
  * 1. Every server has its own temporary folder and ports, on the loopback interface only.
@@ -12,6 +13,8 @@
  */
 import {
   mysqlVersions,
+  type Debezium,
+  type DebeziumOptions,
   type Kafka,
   type KafkaOptions,
   type Mysql,
@@ -19,6 +22,7 @@ import {
   type MysqlVersion,
   type ServiceName,
 } from "./interfaces.ts";
+import { launchDebezium } from "./debezium-server.ts";
 import { kafkaProgram } from "./kafka-program.ts";
 import { launchKafka } from "./kafka-server.ts";
 import { mysqlProgram } from "./mysql-program.ts";
@@ -26,7 +30,7 @@ import { launchMysql } from "./mysql-server.ts";
 import { killAllServers } from "./server-process.ts";
 import { removeKeptFolders } from "./keeper.ts";
 
-export type { Kafka, KafkaNode, Mysql, MysqlVersion, ServiceName } from "./interfaces.ts";
+export type { Debezium, Kafka, KafkaNode, Mysql, MysqlVersion, ServiceName } from "./interfaces.ts";
 
 export function startMysql(version: MysqlVersion, options: MysqlOptions = {}): Promise<Mysql> {
   return launchMysql(version, options);
@@ -34,6 +38,11 @@ export function startMysql(version: MysqlVersion, options: MysqlOptions = {}): P
 
 export function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   return launchKafka(options);
+}
+
+/** Resolves when it reads the binlog. */
+export function startDebezium(options: DebeziumOptions): Promise<Debezium> {
+  return launchDebezium(options);
 }
 
 /** Ends everything this process started, at once, and removes its temporary folders. */
