@@ -4,6 +4,8 @@ export interface EventParts {
   readonly size: number;
   /** These bytes; shorter at the end of the event. */
   read(offset: number, length: number): Buffer;
+  /** These bytes, to the start of `target`. Returns how many there were. */
+  copyTo(target: Buffer, offset: number, length: number): number;
 }
 
 /** An event in memory, seen the same way. */
@@ -11,5 +13,6 @@ export function partsOf(event: Buffer): EventParts {
   return {
     size: event.length,
     read: (offset, length) => event.subarray(offset, Math.max(offset, offset + length)),
+    copyTo: (target, offset, length) => event.copy(target, 0, offset, offset + length),
   };
 }

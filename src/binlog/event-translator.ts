@@ -31,6 +31,7 @@ import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
 import { classifyStatement, emptiedTable } from "./statements.ts";
 import { TableCache } from "./table-cache.ts";
 import type { MappedTable } from "./table-map.ts";
+import { ZstdUnpacker } from "./zstd-blocks.ts";
 
 export interface TranslatorOptions {
   readonly wants: TableFilter;
@@ -99,6 +100,8 @@ export class EventTranslator {
   readonly #options: TranslatorOptions;
   readonly #tables: TableCache;
   readonly #writer = new PackedRowsWriter();
+  /** Made for the first compressed transaction. */
+  #unpacker: ZstdUnpacker | undefined;
   #file = "";
   /** Where the event after the last one starts; 0 until that is known. */
   #next = 0;
@@ -250,7 +253,8 @@ export class EventTranslator {
       yield* this.#translateLarge(event, head, type, place);
       return;
     }
-    for (const inner of payloadEvents(event)) {
+    this.#unpacker ??= new ZstdUnpacker();
+    for (const inner of payloadEvents(event, this.#unpacker)) {
       const isWhole = Buffer.isBuffer(inner);
       const innerHead = isWhole ? inner : inner.read(0, LARGE_HEAD_SIZE);
       const innerType = typeOf(innerHead);

@@ -9,7 +9,7 @@ import { EventFault } from "./event-fault.ts";
 import { HEADER_SIZE, sizeOf } from "./event-header.ts";
 import type { EventParts } from "./event-parts.ts";
 import { Spool } from "./spool.ts";
-import { zstdBlocks } from "./zstd-blocks.ts";
+import type { ZstdUnpacker } from "./zstd-blocks.ts";
 
 const END_MARK = 0;
 const COMPRESSION = 2;
@@ -21,12 +21,16 @@ const UNPACKED_BYTES = 64 * 1024;
 /** A larger event is not held in memory. */
 const HELD_MAX = 16 * 2 ** 20;
 
-export function* payloadEvents(payload: EventParts): Generator<Buffer | EventParts> {
+export function* payloadEvents(
+  payload: EventParts,
+  unpacker: ZstdUnpacker,
+): Generator<Buffer | EventParts> {
   const { start, isCompressed } = readFields(payload.read(HEADER_SIZE, FIELDS_MAX));
   const at = HEADER_SIZE + start;
-  const chunks = new Chunks(isCompressed ? zstdBlocks(payload, at) : pieces(payload, at));
+  const chunks = new Chunks(isCompressed ? unpacker.blocks(payload, at) : pieces(payload, at));
+  const head = Buffer.alloc(HEADER_SIZE);
   try {
-    for (let head = chunks.take(HEADER_SIZE); head !== undefined; head = chunks.take(HEADER_SIZE)) {
+    while (chunks.fill(head)) {
       const size = sizeOf(head);
       if (size < HEADER_SIZE) throw new EventFault("it holds an event that has no size");
       if (size <= HELD_MAX) yield whole(chunks, head, size);
@@ -57,9 +61,10 @@ function* pieces(payload: EventParts, start: number): Generator<Buffer> {
 }
 
 function whole(chunks: Chunks, head: Buffer, size: number): Buffer {
-  const body = chunks.take(size - HEADER_SIZE);
-  if (body === undefined && size > HEADER_SIZE) throw cutShort();
-  return body === undefined ? head : Buffer.concat([head, body]);
+  const event = Buffer.allocUnsafe(size);
+  head.copy(event);
+  if (!chunks.fill(event.subarray(HEADER_SIZE))) throw cutShort();
+  return event;
 }
 
 function* large(chunks: Chunks, head: Buffer, size: number): Generator<EventParts> {
@@ -67,7 +72,7 @@ function* large(chunks: Chunks, head: Buffer, size: number): Generator<EventPart
   try {
     spool.write(head);
     while (spool.bytes < size) {
-      const piece = chunks.take(Math.min(UNPACKED_BYTES, size - spool.bytes));
+      const piece = chunks.next(size - spool.bytes);
       if (piece === undefined) throw cutShort();
       spool.write(piece);
     }
@@ -81,7 +86,7 @@ function cutShort(): EventFault {
   return new EventFault("its compressed transaction ends within an event");
 }
 
-/** Bytes that come in pieces of any size, taken in pieces of any other. */
+/** Bytes that come in pieces of any size, each good until the next one comes. */
 class Chunks {
   readonly #source: Iterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
@@ -91,36 +96,29 @@ class Chunks {
     this.#source = source;
   }
 
-  /** Undefined at the end of all bytes; the end within the piece is a fault. */
-  take(size: number): Buffer | undefined {
-    if (this.#chunk.length - this.#offset >= size) {
-      this.#offset += size;
-      return this.#chunk.subarray(this.#offset - size, this.#offset);
+  /** At least one byte and at most `max`; undefined at the end of all. */
+  next(max: number): Buffer | undefined {
+    while (this.#offset === this.#chunk.length) {
+      const next = this.#source.next();
+      if (next.done === true) return undefined;
+      this.#chunk = next.value;
+      this.#offset = 0;
     }
-    return this.#join(size);
+    const start = this.#offset;
+    this.#offset = Math.min(start + max, this.#chunk.length);
+    return this.#chunk.subarray(start, this.#offset);
   }
 
-  #join(size: number): Buffer | undefined {
-    const parts: Buffer[] = [];
-    let missing = size;
-    while (missing > 0) {
-      if (this.#offset === this.#chunk.length && !this.#advance()) {
-        if (missing === size) return undefined;
+  /** False at the end of all bytes; the end within `target` is a fault. */
+  fill(target: Buffer): boolean {
+    for (let done = 0; done < target.length;) {
+      const piece = this.next(target.length - done);
+      if (piece === undefined) {
+        if (done === 0) return false;
         throw cutShort();
       }
-      const part = this.#chunk.subarray(this.#offset, this.#offset + missing);
-      this.#offset += part.length;
-      missing -= part.length;
-      parts.push(part);
+      done += piece.copy(target, done);
     }
-    return Buffer.concat(parts, size);
-  }
-
-  #advance(): boolean {
-    const next = this.#source.next();
-    if (next.done === true) return false;
-    this.#chunk = next.value;
-    this.#offset = 0;
     return true;
   }
 

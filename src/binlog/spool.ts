@@ -72,17 +72,26 @@ export class Spool {
 
   get parts(): EventParts {
     const size = this.#size - (this.#hasChecksum ? CHECKSUM_SIZE : 0);
-    return { size, read: (offset, length) => this.#read(offset, Math.min(length, size - offset)) };
+    const lengthAt = (offset: number, length: number): number =>
+      Math.max(0, Math.min(length, size - offset));
+    return {
+      size,
+      read: (offset, length) => {
+        const bytes = Buffer.allocUnsafe(lengthAt(offset, length));
+        this.#read(bytes, offset, bytes.length);
+        return bytes;
+      },
+      copyTo: (target, offset, length) => this.#read(target, offset, lengthAt(offset, length)),
+    };
   }
 
-  #read(offset: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(Math.max(0, length));
-    for (let done = 0; done < bytes.length;) {
-      const count = readSync(this.#file, bytes, done, bytes.length - done, offset + done);
+  #read(target: Buffer, offset: number, length: number): number {
+    for (let done = 0; done < length;) {
+      const count = readSync(this.#file, target, done, length - done, offset + done);
       if (count === 0) throw new Error("the temporary file of a large event was cut short");
       done += count;
     }
-    return bytes;
+    return length;
   }
 
   close(): void {

@@ -1,77 +1,101 @@
 /**
- * zstd data, unpacked block by block, so that never more than one block (128 KB) is in memory beside the
- * window that the blocks refer back to. What is packed may be larger than memory.
+ * zstd data (RFC 8878), unpacked block by block, so that never more than one block (128 KB) is in memory
+ * beside the window that the blocks refer back to. What is packed may be larger than memory.
  *
  *   frame: magic number, descriptor, window, sizes │ block │ block │ … │ last block │ checksum
+ *   block: kind, size, literals │ sequences
  *
- * fzstd unpacks; the edges of the blocks are found here, because a few bytes given to it at once may
- * become any amount.
+ * Node unpacks zstd only since 22.15. What other packages hold while they unpack is not bounded, or is
+ * moved once a block; so it is done here. The checksum at the end is not looked at: the event has one.
  */
-import { Decompress } from "fzstd";
 import { EventFault } from "./event-fault.ts";
 import type { EventParts } from "./event-parts.ts";
+import { BITS_PADDING } from "./zstd-bits.ts";
+import { ZstdLiterals } from "./zstd-literals.ts";
+import { ZstdSequences } from "./zstd-sequences.ts";
+import { BLOCK_MAX, ZstdWindow } from "./zstd-window.ts";
 
 const MAGIC = 0xfd2f_b528;
 const SKIPPABLE_MAGIC = 0x184d_2a50;
 const FRAME_HEAD_MAX = 18;
 const BLOCK_HEAD_SIZE = 3;
-const BLOCK_MAX = 128 * 1024;
-/** What zstd itself refuses to unpack unless told otherwise; MySQL's highest level stays below. */
+/** What zstd itself refuses to unpack unless told otherwise; MySQL's highest level just reaches it. */
 const WINDOW_MAX = 2 ** 27;
+const RAW = 0;
 const RLE = 1;
+const PACKED = 2;
 
-export function* zstdBlocks(source: EventParts, start: number): Generator<Buffer> {
-  let at = start;
-  while (at < source.size) {
-    const head = source.read(at, FRAME_HEAD_MAX);
-    if (head.length >= 8 && (head.readUInt32LE(0) & 0xffff_fff0) === SKIPPABLE_MAGIC) {
-      at += 8 + head.readUInt32LE(4);
-      continue;
-    }
-    at = yield* frame(source, at, head);
-  }
-}
+/** Unpacks one after the other, in buffers that it keeps. */
+export class ZstdUnpacker {
+  readonly #packed = Buffer.alloc(BLOCK_MAX + 2 * BITS_PADDING);
+  readonly #window = new ZstdWindow();
+  readonly #literals = new ZstdLiterals();
 
-/** Returns where the frame ends. */
-function* frame(source: EventParts, start: number, head: Buffer): Generator<Buffer, number> {
-  const { size, hasChecksum } = frameHead(head);
-  const unpacked: Uint8Array[] = [];
-  const unpacker = new Decompress(block => unpacked.push(block));
-  unpacker.push(head.subarray(0, size));
-  let at = start + size;
-  for (let isLast = false; !isLast;) {
-    const block = readBlock(source, at);
-    isLast = (block.readUInt8(0) & 1) !== 0;
-    at += block.length;
-    unpack(unpacker, block);
-    for (const bytes of unpacked.splice(0)) {
-      yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** Each block is a view, good until the next one is asked for. */
+  *blocks(source: EventParts, start: number): Generator<Buffer> {
+    let at = start;
+    while (at < source.size) {
+      const head = source.read(at, FRAME_HEAD_MAX);
+      if (head.length >= 8 && (head.readUInt32LE(0) & 0xffff_fff0) === SKIPPABLE_MAGIC) {
+        at += 8 + head.readUInt32LE(4);
+        continue;
+      }
+      at = yield* this.#frame(source, at, head);
     }
   }
-  return at + (hasChecksum ? 4 : 0);
-}
 
-function unpack(unpacker: Decompress, block: Buffer): void {
-  try {
-    unpacker.push(block);
-  } catch (thrown) {
-    throw new EventFault(`its compressed data is damaged (${String(thrown)})`);
+  /** Returns where the frame ends. */
+  *#frame(source: EventParts, start: number, head: Buffer): Generator<Buffer, number> {
+    const { size, window, hasChecksum } = frameHead(head);
+    this.#window.begin(window);
+    this.#literals.begin();
+    const sequences = new ZstdSequences();
+    let at = start + size;
+    for (let isLast = false; !isLast;) {
+      if (source.copyTo(this.#packed, at, BLOCK_HEAD_SIZE) < BLOCK_HEAD_SIZE) throw cutShort();
+      const word = this.#packed.readUIntLE(0, BLOCK_HEAD_SIZE);
+      isLast = (word & 1) !== 0;
+      this.#window.beginBlock();
+      at += BLOCK_HEAD_SIZE;
+      at += this.#block({ source, at, type: (word >> 1) & 3, size: word >> 3 }, sequences);
+      const { block } = this.#window;
+      if (block.length > 0) yield block;
+    }
+    return at + (hasChecksum ? 4 : 0);
+  }
+
+  /** Returns how many bytes it took. */
+  #block(
+    { source, at, type, size }: { source: EventParts; at: number; type: number; size: number },
+    sequences: ZstdSequences,
+  ): number {
+    const length = type === RLE ? 1 : size;
+    if (size > BLOCK_MAX || type > PACKED) {
+      throw new EventFault("its compressed data has a block of unknown form");
+    }
+    const bytes = this.#packed;
+    if (source.copyTo(bytes, at, length) < length) throw cutShort();
+    if (type === RAW) this.#window.append(bytes, 0, size);
+    else if (type === RLE) this.#window.fill(bytes.readUInt8(0), size);
+    else {
+      const { literals, end } = this.#literals.read(bytes, length);
+      sequences.run({ bytes, start: end, end: length }, literals, this.#window);
+    }
+    return length;
   }
 }
 
-function readBlock(source: EventParts, at: number): Buffer {
-  const head = source.read(at, BLOCK_HEAD_SIZE);
-  if (head.length < BLOCK_HEAD_SIZE) throw new EventFault("its compressed data is cut short");
-  const word = head.readUIntLE(0, BLOCK_HEAD_SIZE);
-  const size = word >> 3;
-  if (size > BLOCK_MAX) throw new EventFault("its compressed data has a block of unknown form");
-  const length = BLOCK_HEAD_SIZE + (((word >> 1) & 3) === RLE ? 1 : size);
-  const block = source.read(at, length);
-  if (block.length < length) throw new EventFault("its compressed data is cut short");
-  return block;
+function cutShort(): EventFault {
+  return new EventFault("its compressed data is cut short");
 }
 
-function frameHead(head: Buffer): { size: number; hasChecksum: boolean } {
+interface FrameHead {
+  readonly size: number;
+  readonly window: number;
+  readonly hasChecksum: boolean;
+}
+
+function frameHead(head: Buffer): FrameHead {
   if (head.length < 6 || head.readUInt32LE(0) !== MAGIC) {
     throw new EventFault("its compressed data does not begin as zstd does");
   }
@@ -80,7 +104,7 @@ function frameHead(head: Buffer): { size: number; hasChecksum: boolean } {
   const contentBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0;
   const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0;
   const size = 5 + (isSingle ? 0 : 1) + dictionaryBytes + contentBytes;
-  if (head.length < size) throw new EventFault("its compressed data is cut short");
+  if (head.length < size) throw cutShort();
   const window = isSingle ? contentSize(head, size, contentBytes) : windowSize(head.readUInt8(5));
   if (window > WINDOW_MAX || dictionaryBytes > 0) {
     throw new EventFault(
@@ -88,7 +112,7 @@ function frameHead(head: Buffer): { size: number; hasChecksum: boolean } {
         "run SET PERSIST binlog_transaction_compression_level_zstd = 3",
     );
   }
-  return { size, hasChecksum: (descriptor & 4) !== 0 };
+  return { size, window, hasChecksum: (descriptor & 4) !== 0 };
 }
 
 function contentSize(head: Buffer, end: number, bytes: number): number {
