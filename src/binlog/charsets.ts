@@ -5,6 +5,7 @@
  * by MySQL's own tables. What cannot be decoded exactly is refused, because a wrong character cannot be
  * seen later.
  */
+import { COLLATION_IDS } from "./collation-ids.ts";
 import { EventFault } from "./event-fault.ts";
 import { multiByteDecoding } from "./multi-byte.ts";
 import { SWE7_LETTERS, UPPER_HALF } from "./single-byte.ts";
@@ -20,6 +21,16 @@ const UTF8_CHARSETS: ReadonlySet<string> = new Set(["utf8mb4", "utf8mb3", "utf8"
 
 /** Collation id → name of its character set, as the server lists them. */
 export type Collations = ReadonlyMap<number, string>;
+
+/** Those of all servers that are supported: a file cannot be asked, and MariaDB lists some only elsewhere. */
+export const KNOWN_COLLATIONS: Collations = new Map(
+  Object.entries(COLLATION_IDS).flatMap(([charset, ranges]) =>
+    ranges.split(" ").flatMap(range => {
+      const [first = 0, last = first] = range.split("-").map(Number);
+      return Array.from({ length: last - first + 1 }, (_, i) => [first + i, charset] as const);
+    }),
+  ),
+);
 
 export type TextDecoding = (bytes: Buffer) => string;
 

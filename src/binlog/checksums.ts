@@ -4,13 +4,19 @@
  */
 import { crc32 } from "node:zlib";
 import { TidemarkError } from "../core/errors.ts";
-import { CHECKSUM_SIZE, EventType, HEADER_SIZE, nextPositionOf, typeOf } from "./event-header.ts";
+import {
+  CHECKSUM_SIZE,
+  EventType,
+  FLAGS_OFFSET,
+  HEADER_SIZE,
+  IN_USE,
+  isInUse,
+  nextPositionOf,
+  typeOf,
+} from "./event-header.ts";
 
 const NONE = 0;
 const CRC32 = 1;
-const FLAGS_OFFSET = 17;
-/** Set in the first event of a file that is being written; its checksum is made without it. */
-const IN_USE = 1;
 
 export class Checksums {
   /** Undefined until the first format description event tells. */
@@ -78,9 +84,8 @@ function isFormat(whole: Buffer): boolean {
 }
 
 function checksumOfFormat(whole: Buffer, end: number): number {
-  const flags = whole.readUInt16LE(FLAGS_OFFSET);
-  if ((flags & IN_USE) === 0) return crc32(whole.subarray(0, end));
+  if (!isInUse(whole)) return crc32(whole.subarray(0, end));
   const closed = Buffer.from(whole.subarray(0, end));
-  closed.writeUInt16LE(flags & ~IN_USE, FLAGS_OFFSET);
+  closed.writeUInt16LE(whole.readUInt16LE(FLAGS_OFFSET) & ~IN_USE, FLAGS_OFFSET);
   return crc32(closed);
 }

@@ -45,6 +45,9 @@ export const EventType = {
   mariadbDeleteRowsCompressed: 171,
 } as const;
 
+export const FLAGS_OFFSET = 17;
+/** Set in the first event of a file that is being written; its checksum is made without it. */
+export const IN_USE = 0x01;
 const IGNORABLE = 0x80;
 
 export function typeOf(event: Buffer): number {
@@ -71,5 +74,10 @@ export function nextPositionOf(event: Buffer): number {
 
 /** Whoever wrote the event marked it as safe to skip for those who do not know it. */
 export function isIgnorable(event: Buffer): boolean {
-  return (event.readUInt16LE(17) & IGNORABLE) !== 0;
+  return (event.readUInt16LE(FLAGS_OFFSET) & IGNORABLE) !== 0;
+}
+
+/** Of a format description event: its file is being written, or was when the server crashed. */
+export function isInUse(event: Buffer): boolean {
+  return (event.readUInt16LE(FLAGS_OFFSET) & IN_USE) !== 0;
 }

@@ -38,7 +38,7 @@ const START_TIMEOUT_MS = 60_000;
 /** Two batches of this may be in memory at once: one with the consumer, one waiting. */
 const QUEUE_BYTES_MAX = 1 << 20;
 const QUEUE_EVENTS_MAX = 2_000;
-const ROW_BYTES_MAX = 64 * 2 ** 20;
+export const ROW_BYTES_MAX = 64 * 2 ** 20;
 /** Memory of an event without its row data, roughly. */
 const EVENT_BYTES = 200;
 

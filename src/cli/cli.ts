@@ -104,18 +104,24 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
 function addDecode(program: Command, reporter: Reporter): void {
   program
     .command("decode")
-    .description("print a server's changes as lines of JSON, without a pipeline")
-    .argument("<source>", "mysql://user@host:3306/database, or without a database")
-    .option("--start <place>", "latest, earliest, FILE:POSITION or a GTID set", "latest")
+    .description("print the changes in a server's binlog, or in binlog files, as lines of JSON")
+    .argument(
+      "<source...>",
+      "mysql://user@host:3306/database, or without a database; or binlog files, in their order",
+    )
+    .option(
+      "--start <place>",
+      "latest, earliest, FILE:POSITION or a GTID set of the server (default: latest)",
+    )
     .option(
       "--tables <pattern...>",
-      "such as 'shop.*' '!shop.audit_*' (default: all of the database)",
+      "such as 'shop.*' '!shop.audit_*' (default: all of the database, or of the files)",
     )
     .option("--limit <number>", "end after so many lines", parseLimit, Infinity)
     .option("--set <path=value...>", "change one value, such as source.tls.mode=required")
     .addHelpText("after", DECODE_HELP)
-    .action(async (source: string, flags: DecodeFlags) => {
-      await decodeCommand(source, flags, reporter);
+    .action(async (sources: readonly string[], flags: DecodeFlags) => {
+      await decodeCommand(sources, flags, reporter);
       endSoon(QUESTIONS_END_MS);
     });
 }
@@ -222,13 +228,18 @@ Examples:
 
 const DECODE_HELP = `
 A line holds the rows of one event, or a statement such as ALTER TABLE; passwords in statements are left
-out. It reads as a replica of its own and keeps no position, so that pipelines are not disturbed. It ends
-at --limit, at SIGINT, or when the program that reads its output ends.
+out. Of a server it is a replica of its own and keeps no position, so that pipelines are not disturbed. It
+ends at --limit, at SIGINT, when the program that reads its output ends, or after the last file.
+
+Files need no server, but binlog_row_metadata=FULL when they were written: otherwise they do not name the
+columns, and decode stops (78) rather than guess. A file that is cut short or damaged is printed up to
+there (65); of one that is still being written, standard error tells where it ended.
 
 Examples:
   tidemark decode mysql://cdc@127.0.0.1/shop | jq .
   tidemark decode mysql://cdc@127.0.0.1 --start binlog.000003:4 --limit 10
-  tidemark decode mysql://cdc@127.0.0.1/shop --start earliest --tables 'shop.orders'`;
+  tidemark decode mysql://cdc@127.0.0.1/shop --start earliest --tables 'shop.orders'
+  tidemark decode binlog.000003 binlog.000004 --tables 'shop.*'`;
 
 const COMPLETION_HELP = `
 Examples:

@@ -1,10 +1,11 @@
 /**
- * The changes of a live server for looking at. It is a replica of its own, with an id and a uuid that
- * nobody else has, and keeps no position: a pipeline that runs does not notice.
+ * Changes for looking at, from a live server or from binlog files. Of a server it is a replica of its own,
+ * with an id and a uuid that nobody else has, and keeps no position: a pipeline that runs does not notice.
  */
 import { randomInt, randomUUID } from "node:crypto";
 import type { MysqlConnectionOptions } from "../binlog/connection.ts";
-import type { DumpStart } from "../binlog/reader.ts";
+import { readBinlogFile } from "../binlog/file-reader.ts";
+import type { BinlogEvent, DumpStart } from "../binlog/reader.ts";
 import { MysqlServer } from "../binlog/server.ts";
 import { openReader } from "../binlog/open-reader.ts";
 import type { StartConfig } from "../config/config.ts";
@@ -12,9 +13,7 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import { startFresh } from "../pipeline/start.ts";
 import { EventLines } from "./event-line.ts";
 
-export interface DecodeOptions {
-  readonly connection: MysqlConnectionOptions;
-  readonly start: StartConfig;
+interface PrintOptions {
   readonly tables: readonly string[];
   readonly limit: number;
   /** Resolves when the next line may come. */
@@ -22,13 +21,24 @@ export interface DecodeOptions {
   readonly signal: AbortSignal;
 }
 
+export interface ServerOptions extends PrintOptions {
+  readonly connection: MysqlConnectionOptions;
+  readonly start: StartConfig;
+}
+
+export interface FilesOptions extends PrintOptions {
+  readonly paths: readonly string[];
+  /** Takes a sentence about a file that was still being written. */
+  readonly warn: (sentence: string) => void;
+}
+
 /** Above what people and Tidemark itself number replicas with. */
 const SERVER_ID_MIN = 2 ** 31;
 const SERVER_ID_MAX = 2 ** 32 - 100;
 
 /** Ends at the limit or when the signal aborts. */
-export async function decode(options: DecodeOptions): Promise<void> {
-  const { connection, start, tables, limit, write, signal } = options;
+export async function decodeServer(options: ServerOptions): Promise<void> {
+  const { connection, start, tables, signal } = options;
   const server = new MysqlServer(connection);
   await server.preflight();
   const { position } = await startFresh(server, start);
@@ -41,16 +51,37 @@ export async function decode(options: DecodeOptions): Promise<void> {
     replicaUuid: randomUUID(),
     wants: compileTableFilter(tables),
   });
+  await print(reader.events(from, signal), options);
+}
+
+/** Ends after the last file, at the limit, or when the signal aborts. */
+export async function decodeFiles(options: FilesOptions): Promise<void> {
+  await print(eventsOfFiles(options), options);
+}
+
+async function* eventsOfFiles({
+  paths,
+  tables,
+  warn,
+}: FilesOptions): AsyncGenerator<readonly BinlogEvent[]> {
+  const wants = compileTableFilter(tables);
+  for (const path of paths) yield* readBinlogFile(path, { wants, warn });
+}
+
+async function print(
+  batches: AsyncIterable<readonly BinlogEvent[]>,
+  { limit, write, signal }: PrintOptions,
+): Promise<void> {
   const lines = new EventLines();
   let written = 0;
-  const isAborted = (): boolean => signal.aborted;
-  for await (const events of reader.events(from, signal)) {
+  for await (const events of batches) {
     for (const event of events) {
+      if (signal.aborted) return;
       const line = lines.line(event);
       if (line === undefined) continue;
       await write(line);
       written += 1;
-      if (written >= limit || isAborted()) return;
+      if (written >= limit) return;
     }
   }
 }

@@ -31,6 +31,31 @@ test.each(COMMANDS)("the help of %s has examples", command => {
   expect(stdout).toContain("\nExamples:\n  ");
 });
 
+describe("decode of files", () => {
+  const recording = new URL("../binlog/recordings/mysql-9.binlog", import.meta.url).pathname;
+  const decode = (...args: string[]): ReturnType<typeof runBundle> =>
+    runBundle(bundle, ["decode", ...args], { cwd: folder });
+
+  test("prints them, up to the limit", () => {
+    const { status, stdout, stderr } = decode(recording, "--tables", "d.plain", "--limit", "3");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout.trim().split("\n")).toHaveLength(3);
+  });
+
+  test.each([
+    [["nothing.000001"], 64, /There is no file nothing\.000001; decode takes binlog files/],
+    [[recording, "--start", "latest"], 64, /--start is for a server/],
+    [[recording, "mysql://a@127.0.0.1/b"], 64, /one server, or files/],
+    [["bundle.mjs", "--set", "a=b"], 64, /--set is for a server/],
+    [[new URL(import.meta.url).pathname], 65, /is no binlog file/],
+  ])("%j ends with %i", (args, code, reason) => {
+    const { status, stdout, stderr } = decode(...args);
+    expect({ status, stdout }).toEqual({ status: code, stdout: "" });
+    expect(stderr).toMatch(reason);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+});
+
 describe("completion", () => {
   const script = (shell: string): string =>
     runBundle(bundle, ["completion", shell], { cwd: folder }).stdout;
