@@ -66,15 +66,17 @@ function literalText(code: number): string {
 
 /**
  * A double as MySQL prints it in JSON: with the fewest digits that read back the same, and so that it
- * stays a double (`1.0`); with an exponent (`1e15`, without a plus sign) from 10^15 and below 10^-15.
+ * stays a double (`1.0`); with an exponent (`1e15`, without a plus sign) below 10^-15, and from 10^15
+ * unless it has a fraction (`1000000000000000.5`).
  */
 export function jsonDoubleText(value: number): string {
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
   const [mantissa = "", exponent = ""] = Math.abs(value).toExponential().split("e");
   const sign = value < 0 ? "-" : "";
   const power = Number(exponent);
-  if (power >= 15 || power < -15) return `${sign}${mantissa}e${power}`;
   const digits = mantissa.replace(".", "");
+  const hasFraction = digits.length > power + 1;
+  if (power < -15 || (power >= 15 && !hasFraction)) return `${sign}${mantissa}e${power}`;
   if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${digits}`;
   const whole = digits.slice(0, power + 1).padEnd(power + 1, "0");
   return `${sign}${whole}.${digits.slice(power + 1) || "0"}`;
@@ -128,30 +130,32 @@ function opaqueText(type: number, data: Buffer): string {
     case DECIMAL:
       return new DecimalFormat(data.readUInt8(0), data.readUInt8(1)).text(data, 2);
     case DATE:
-      return `"${temporal(data).date}"`;
+      return `"${packedDateText(Math.floor(temporal(data).whole / TIME_OF_DAY))}"`;
     case TIME: {
-      const { sign, time } = temporal(data);
-      return `"${sign}${time}"`;
+      const { sign, whole, fraction } = temporal(data);
+      return `"${sign}${packedTimeText(whole)}${fraction}"`;
     }
     case DATETIME:
     case TIMESTAMP: {
-      const { date, time } = temporal(data);
-      return `"${date} ${time}"`;
+      const { whole, fraction } = temporal(data);
+      const date = packedDateText(Math.floor(whole / TIME_OF_DAY));
+      return `"${date} ${packedTimeText(whole % TIME_OF_DAY)}${fraction}"`;
     }
     default:
       return JSON.stringify(`base64:type${type}:${mysqlBase64(data)}`);
   }
 }
 
-/** In JSON all temporals are one 64-bit number: date, time, and 24 bits of microseconds. */
-function temporal(data: Buffer): { sign: string; date: string; time: string } {
+const TIME_OF_DAY = 0x2_0000; // A date stands above 17 bits of time.
+
+/** In JSON all temporals are one 64-bit number: date and time of day, or hours up to 838, then microseconds. */
+function temporal(data: Buffer): { sign: string; whole: number; fraction: string } {
   const packed = data.readBigInt64LE(0);
   const magnitude = packed < 0n ? -packed : packed;
-  const whole = Number(magnitude >> 24n);
   return {
     sign: packed < 0n ? "-" : "",
-    date: packedDateText(Math.floor(whole / 0x2_0000)),
-    time: packedTimeText(whole % 0x2_0000) + fractionText(Number(magnitude & 0xff_ffffn), 6),
+    whole: Number(magnitude >> 24n),
+    fraction: fractionText(Number(magnitude & 0xff_ffffn), 6),
   };
 }
 
