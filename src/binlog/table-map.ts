@@ -51,7 +51,7 @@ export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
   const types = [...cursor.take(cursor.packedUint())];
   const storage = readStorage(types, new ByteCursor(cursor.packedBytes()), where);
   const nullable = cursor.take(Math.ceil(types.length / 8));
-  const metadata = readMetadata(storage, cursor);
+  const metadata = readMetadata(storage, cursor, context.serverVersion);
   const unsigned = readSigns(metadata.signs, storage, context.serverVersion);
   if (metadata.names.length !== types.length) throw notFull(where);
   const columns: Column[] = [];
@@ -199,9 +199,15 @@ const CHARACTER: ReadonlySet<number> = new Set([
   MysqlType.blob,
   MysqlType.vector,
 ]);
+/** To MariaDB a GEOMETRY is a BLOB in every respect. */
+const CHARACTER_OF_MARIADB: ReadonlySet<number> = new Set([...CHARACTER, MysqlType.geometry]);
 const ENUM_OR_SET: ReadonlySet<number> = new Set([MysqlType.enum, MysqlType.set]);
 
-function readMetadata(storage: readonly Stored[], cursor: ByteCursor): Metadata {
+function readMetadata(
+  storage: readonly Stored[],
+  cursor: ByteCursor,
+  serverVersion: string,
+): Metadata {
   const found: Metadata = {
     names: [],
     primaryKey: [],
@@ -209,33 +215,36 @@ function readMetadata(storage: readonly Stored[], cursor: ByteCursor): Metadata 
     collations: [],
     values: [],
   };
-  const columnsOf = (types: ReadonlySet<number>): number[] =>
+  const columnsOf: ColumnsOf = types =>
     storage.flatMap(({ type }, i) => (types.has(type) ? [i] : []));
+  const character = isMariadb(serverVersion) ? CHARACTER_OF_MARIADB : CHARACTER;
   while (!cursor.atEnd) {
     const field = cursor.uint(1);
-    readField(field, new ByteCursor(cursor.packedBytes()), found, columnsOf);
+    readField(field, new ByteCursor(cursor.packedBytes()), found, { columnsOf, character });
   }
   return found;
 }
+
+type ColumnsOf = (types: ReadonlySet<number>) => number[];
 
 function readField(
   field: number,
   cursor: ByteCursor,
   found: Metadata,
-  columnsOf: (types: ReadonlySet<number>) => number[],
+  { columnsOf, character }: { columnsOf: ColumnsOf; character: ReadonlySet<number> },
 ): void {
   switch (field) {
     case Field.signedness:
       found.signs = cursor.bytes;
       return;
     case Field.defaultCharset:
-      readDefaultCharset(cursor, columnsOf(CHARACTER), found.collations);
+      readDefaultCharset(cursor, columnsOf(character), found.collations);
       return;
     case Field.enumSetDefaultCharset:
       readDefaultCharset(cursor, columnsOf(ENUM_OR_SET), found.collations);
       return;
     case Field.columnCharset:
-      readCharsets(cursor, columnsOf(CHARACTER), found.collations);
+      readCharsets(cursor, columnsOf(character), found.collations);
       return;
     case Field.enumSetCharset:
       readCharsets(cursor, columnsOf(ENUM_OR_SET), found.collations);
@@ -327,9 +336,13 @@ function readSigns(
 }
 
 function yearHasSignIn(serverVersion: string): boolean | undefined {
-  if (/mariadb/i.test(serverVersion)) return true;
+  if (isMariadb(serverVersion)) return true;
   const [major = 0, minor = 0, patch = 0] = serverVersion.split(/[.-]/).map(Number);
   if (major !== 8 || minor !== 0) return major >= 8;
   if (patch <= 15) return false;
   return patch >= 29 ? true : undefined;
+}
+
+function isMariadb(serverVersion: string): boolean {
+  return /mariadb/i.test(serverVersion);
 }
