@@ -63,8 +63,10 @@ export function sessionStatement(
   return `SET ${session.join(", ")}`;
 }
 
+/** From MariaDB 10.10.1 on, those that several character sets share stand in another table. Only it reads `M!`. */
 export const COLLATIONS_QUERY =
-  "SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS WHERE ID IS NOT NULL";
+  "SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS WHERE ID IS NOT NULL " +
+  "/*M!101001 UNION SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY */";
 
 /** @throws TidemarkError SOURCE_UNAVAILABLE for an answer that no server gives. */
 export function collationMap(rows: unknown): Collations {
