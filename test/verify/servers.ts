@@ -24,7 +24,7 @@ const brokerProperties = {
 
 export class Servers {
   readonly #mysqlVersion: MysqlVersion;
-  #mysql: Promise<Mysql> | undefined;
+  readonly #mysqls = new Map<MysqlVersion, Promise<Mysql>>();
   #one: Promise<Kafka> | undefined;
   #three: Promise<Kafka> | undefined;
 
@@ -32,9 +32,10 @@ export class Servers {
     this.#mysqlVersion = mysqlVersion;
   }
 
-  mysql(): Promise<Mysql> {
-    this.#mysql ??= this.#startMysql();
-    return this.#mysql;
+  mysql(version = this.#mysqlVersion): Promise<Mysql> {
+    const started = this.#mysqls.get(version) ?? startSource(version);
+    this.#mysqls.set(version, started);
+    return started;
   }
 
   kafka(brokers: 1 | 3): Promise<Kafka> {
@@ -56,16 +57,17 @@ export class Servers {
   stop(): Promise<void> {
     return stopAll();
   }
+}
 
-  async #startMysql(): Promise<Mysql> {
-    const mysql = await startMysql(this.#mysqlVersion, { args: ["--max-allowed-packet=64M"] });
-    await withConnection(mysql, async connection => {
-      const { user, password } = cdcUser;
-      await connection.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
-      await connection.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`);
-    });
-    return mysql;
-  }
+/** With the user that the program under test logs in as. */
+async function startSource(version: MysqlVersion): Promise<Mysql> {
+  const mysql = await startMysql(version, { args: ["--max-allowed-packet=64M"] });
+  await withConnection(mysql, async connection => {
+    const { user, password } = cdcUser;
+    await connection.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+    await connection.query(`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`);
+  });
+  return mysql;
 }
 
 export async function withConnection<T>(

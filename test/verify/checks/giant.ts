@@ -1,10 +1,8 @@
 /** One transaction of a million rows, killed three times inside: neither held in memory nor repeated. */
-import { createConnection } from "mysql2/promise";
-import { withCampaign, type Campaign, type Outcome } from "../campaign.ts";
+import { withCampaign, type Outcome } from "../campaign.ts";
 import { progress } from "../progress.ts";
-import { tables } from "../tables.ts";
-import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
+import { delivered, writeInOneTransaction } from "./one-transaction.ts";
 
 const KILLS = 3;
 const ROWS_PER_STATEMENT = 2_000;
@@ -19,7 +17,11 @@ export async function giant({ options, servers, mutant }: CheckContext): Promise
   return withCampaign(setup, async campaign => {
     const { product } = campaign;
     await campaign.startReading();
-    await writeGiant(campaign, rows);
+    await writeInOneTransaction(campaign, {
+      rows,
+      tables: [0, 3],
+      rowsPerStatement: ROWS_PER_STATEMENT,
+    });
     progress(`giant: ${rows} rows committed`);
     for (let kill = 1; kill <= KILLS; kill += 1) {
       const share = (kill - 1 + campaign.random.next()) / (KILLS + 0.5);
@@ -29,48 +31,4 @@ export async function giant({ options, servers, mutant }: CheckContext): Promise
     }
     return campaign.finish({ changesMin: rows });
   });
-}
-
-async function delivered(campaign: Campaign, rows: number): Promise<void> {
-  await until(
-    async () => {
-      campaign.assertRunning();
-      await campaign.observe();
-      return campaign.oracle.deliveredChanges > rows;
-    },
-    { what: `${rows} rows have arrived`, timeoutMs: 600_000 },
-  );
-}
-
-/** Inserts into two tables by turns, all in one transaction, past the writer. */
-async function writeGiant(campaign: Campaign, rows: number): Promise<void> {
-  const { journal, setup, database } = campaign;
-  const { host, port, user, password } = setup.mysql;
-  const connection = await createConnection({ host, port, user, password, database });
-  const changes: { kind: "create"; version: number }[] = [];
-  try {
-    await connection.query("SET SESSION session_track_gtids = OWN_GTID");
-    await connection.query("BEGIN");
-    for (let statement = 0; changes.length < rows; statement += 1) {
-      const number = statement % 2 === 0 ? 0 : 3;
-      const table = tables[number];
-      if (!table) throw new Error("There is no such table.");
-      const values: string[] = [];
-      for (let i = 0; i < ROWS_PER_STATEMENT && changes.length < rows; i += 1) {
-        const version = changes.length + 1;
-        journal.plan("create", version, number, version);
-        changes.push({ kind: "create", version });
-        values.push(`(${table.values(version, version).join(", ")})`);
-      }
-      await connection.query(
-        `INSERT INTO \`${table.name}\` (${table.columns.join(", ")}) VALUES ${values.join(", ")}`,
-      );
-    }
-    const [answer] = await connection.query("COMMIT");
-    const { stateChanges } = answer as { stateChanges?: { gtids?: readonly string[] } };
-    journal.commit(stateChanges?.gtids?.[0], changes);
-    campaign.writer.largest = rows;
-  } finally {
-    await connection.end();
-  }
 }

@@ -3,5 +3,9 @@ import type { Check } from "./check.ts";
 import { hostile } from "./hostile.ts";
 import { matrix } from "./matrix.ts";
 import { mutations } from "./mutations.ts";
+import { payload } from "./payload.ts";
 
-export const typesChecks = { matrix, mutations, hostile } as const satisfies Record<string, Check>;
+export const typesChecks = { matrix, mutations, hostile, payload } as const satisfies Record<
+  string,
+  Check
+>;
