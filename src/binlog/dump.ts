@@ -38,6 +38,8 @@ export interface Dump {
   parse(event: Buffer): SmallEvent;
   /** Bytes that came over the wire so far. */
   readonly bytesRead: number;
+  /** What keeps it from reading although the connection stands, and what mends it. */
+  readonly obstacle: string | undefined;
   /** Leaves nothing behind: no socket, no timer, no event. */
   close(): Promise<void>;
 }

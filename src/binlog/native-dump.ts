@@ -67,6 +67,7 @@ export class NativeDump implements Dump {
   /** A part of a large event for which the disk had no room. */
   #unwritten: Buffer | undefined;
   #cancelDiskWait: () => void = () => undefined;
+  obstacle: string | undefined;
 
   constructor(options: DumpOptions, handlers: DumpHandlers) {
     this.#options = options;
@@ -187,8 +188,10 @@ export class NativeDump implements Dump {
       this.#spool ??= new Spool(this.#checksums.areThere);
       this.#spool.write(content);
       this.#unwritten = undefined;
+      this.obstacle = undefined;
     } catch (thrown) {
       if (!isDiskFull(thrown)) throw thrown;
+      this.obstacle = thrown.message;
       this.#waitForDisk(content);
       return;
     }

@@ -166,7 +166,8 @@ class PulledDump {
   }
 
   get traffic(): ReaderTraffic {
-    return { bytesRead: this.#dump.bytesRead, paused: !this.#isAsked };
+    const { bytesRead, obstacle } = this.#dump;
+    return { bytesRead, obstacle, paused: !this.#isAsked };
   }
 
   close(): Promise<void> {

@@ -70,4 +70,6 @@ export interface ReaderTraffic {
   readonly bytesRead: number;
   /** True while nobody asks for the next batch, so that the silence of the server means nothing. */
   readonly paused: boolean;
+  /** What keeps it from reading although the connection stands, and what mends it. */
+  readonly obstacle: string | undefined;
 }

@@ -44,9 +44,9 @@ export class BinlogSource {
   }
 
   get gauges(): SourceGauges {
-    const { bytesRead = 0, paused = false } = this.#options.reader.traffic() ?? {};
+    const { bytesRead = 0, paused = false, obstacle } = this.#options.reader.traffic() ?? {};
     const connected = this.#isConnected;
-    return { connected, reason: this.#reason, bytesRead, paused, turns: this.#turns };
+    return { connected, reason: obstacle ?? this.#reason, bytesRead, paused, turns: this.#turns };
   }
 
   /** Ends when the signal aborts; throws what waiting cannot mend. */

@@ -115,6 +115,6 @@ function unwritable(cause: unknown): TidemarkError {
 }
 
 /** Whether room on the disk is all that is missing. */
-export function isDiskFull(thrown: unknown): boolean {
-  return (thrown as { cause?: { code?: unknown } | null } | null)?.cause?.code === "ENOSPC";
+export function isDiskFull(thrown: unknown): thrown is TidemarkError {
+  return thrown instanceof TidemarkError && (thrown.cause as { code?: unknown }).code === "ENOSPC";
 }

@@ -233,6 +233,9 @@ export class ZongjiDump implements Dump {
     this.#zongji.connection?.resume();
   }
 
+  /** It keeps everything in memory. */
+  readonly obstacle = undefined;
+
   get bytesRead(): number {
     return this.#connections[0]?.stream.bytesRead ?? 0;
   }

@@ -31,7 +31,7 @@ export type Phase = "starting" | "running" | "restarting" | "stopping" | "ended"
 /** The connection to MySQL. */
 export interface SourceGauges {
   readonly connected: boolean;
-  /** Why it is not connected, as far as that is known. */
+  /** Why it is not connected, or reads nothing although it is; as far as that is known. */
   readonly reason: string | undefined;
   /** Bytes that came over the present connection. */
   readonly bytesRead: number;

@@ -119,6 +119,7 @@ function mysqlCauses(status: PipelineStatus, { heartbeatMs }: Bounds): Cause[] {
     const told = reason === undefined ? "" : `: ${reason}`;
     return [cause("mysql", disconnectedMs, `MySQL is not connected${told}`)];
   }
+  if (reason !== undefined && silentMs > TROUBLE_MS) return [cause("mysql", silentMs, reason)];
   if (silentMs <= heartbeatMs) return [];
   return [
     cause(

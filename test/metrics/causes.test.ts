@@ -73,6 +73,17 @@ const CASES: readonly Case[] = [
     says: "No MySQL.",
   },
   {
+    when: "MySQL is connected, and our disk is full",
+    status: { reason: "Make room there", silentMs: 3_000 },
+    causes: ["mysql"],
+    says: "Make room there.",
+  },
+  {
+    when: "the disk was full for a moment",
+    status: { reason: "Make room there", silentMs: 1_000 },
+    causes: [],
+  },
+  {
     when: "it begins again",
     status: { phase: "restarting", detail: "Another server answers." },
     causes: ["restart"],
