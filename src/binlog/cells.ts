@@ -1,194 +1,175 @@
 /**
- * Cells of a row event in canonical form (docs/types.md), straight from MySQL's bytes.
+ * How MySQL stores the values of each column type in a rows event, and their canonical form (docs/types.md).
  *
  * zongji's own values are not used: it gets negative TIME, YEAR 0000, the empty ENUM, the SRID of a
  * GEOMETRY and some JSON wrong, and one wrong value that nobody sees is worse than a stopped pipeline.
  *
- * A `CellReader` is made once per column and table shape. It copies: the source is a view on a network
- * chunk that is overwritten soon.
+ * A form is made once per column and table shape. Its functions are given places that lie within the
+ * event; how many bytes a value has was read before.
  */
-import type { PackedRowsWriter } from "../core/rows.ts";
+import type { StoredForm } from "../core/rows.ts";
 import type { TextDecoding } from "./charsets.ts";
 import { EventFault } from "./event-fault.ts";
 import { jsonText } from "./json-text.ts";
 import { DecimalFormat, doubleText, floatText } from "./numbers.ts";
 import { dateText, fractionText, packedDateText, packedTimeText, utcText } from "./temporals.ts";
 
-/** Writes the cell that starts at `offset`, and returns where the next one starts. */
-export type CellReader = (source: Buffer, offset: number, writer: PackedRowsWriter) => number;
+type Text = NonNullable<StoredForm["text"]>;
 
-/** Bytes from `start`; an event that is too short must not be taken for one with shorter values. */
-function take(source: Buffer, start: number, size: number): Buffer {
-  if (start + size > source.length)
-    throw new EventFault("its bytes reach past the end of the event");
-  return source.subarray(start, start + size);
+function fixed(size: number, text: Text | undefined): StoredForm {
+  return { size, prefix: 0, paddedTo: 0, text };
 }
 
-export function integerCell(size: 1 | 2 | 3 | 4, unsigned: boolean): CellReader {
-  return (source, offset, writer) => {
-    const value = unsigned ? source.readUIntLE(offset, size) : source.readIntLE(offset, size);
-    writer.ascii(String(value));
-    return offset + size;
-  };
+function prefixed(prefix: number, text: Text | undefined, paddedTo = 0): StoredForm {
+  return { size: 0, prefix, paddedTo, text };
+}
+
+export function integerForm(size: 1 | 2 | 3 | 4, unsigned: boolean): StoredForm {
+  return fixed(size, (data, start) =>
+    String(unsigned ? data.readUIntLE(start, size) : data.readIntLE(start, size)),
+  );
 }
 
 const SAFE_HIGH = 0x20_0000; // 2^53 / 2^32: up to here a number is exact.
 
-export function bigintCell(unsigned: boolean): CellReader {
-  return (source, offset, writer) => {
-    const low = source.readUInt32LE(offset);
-    const high = unsigned ? source.readUInt32LE(offset + 4) : source.readInt32LE(offset + 4);
-    if (high >= -SAFE_HIGH && high < SAFE_HIGH) writer.ascii(String(high * 2 ** 32 + low));
-    else if (unsigned) writer.ascii(String(source.readBigUInt64LE(offset)));
-    else writer.ascii(String(source.readBigInt64LE(offset)));
-    return offset + 8;
-  };
+export function bigintForm(unsigned: boolean): StoredForm {
+  return fixed(8, (data, start) => {
+    const high = unsigned ? data.readUInt32LE(start + 4) : data.readInt32LE(start + 4);
+    if (high >= -SAFE_HIGH && high < SAFE_HIGH) {
+      return String(high * 2 ** 32 + data.readUInt32LE(start));
+    }
+    return String(unsigned ? data.readBigUInt64LE(start) : data.readBigInt64LE(start));
+  });
 }
 
-export function decimalCell(precision: number, scale: number): CellReader {
+export function decimalForm(precision: number, scale: number): StoredForm {
   const format = new DecimalFormat(precision, scale);
-  return (source, offset, writer) => {
-    writer.ascii(format.text(source, offset));
-    return offset + format.size;
-  };
+  return fixed(format.size, (data, start) => format.text(data, start));
 }
 
-export const floatCell: CellReader = (source, offset, writer) => {
-  writer.ascii(floatText(source.readFloatLE(offset)));
-  return offset + 4;
-};
+export const floatForm = fixed(4, (data, start) => floatText(finite(data.readFloatLE(start))));
 
-export const doubleCell: CellReader = (source, offset, writer) => {
-  writer.ascii(doubleText(source.readDoubleLE(offset)));
-  return offset + 8;
-};
+export const doubleForm = fixed(8, (data, start) => doubleText(finite(data.readDoubleLE(start))));
+
+/** MySQL stores nothing else. */
+function finite(value: number): number {
+  if (!Number.isFinite(value)) throw new EventFault("it holds no number");
+  return value;
+}
 
 /** Stored as it is wanted: the bits of a BIT, big-endian. */
-export function rawCell(size: number): CellReader {
-  return (source, offset, writer) => {
-    writer.bytes(take(source, offset, size));
-    return offset + size;
-  };
+export function bitForm(size: number): StoredForm {
+  return fixed(size, undefined);
 }
 
-export const yearCell: CellReader = (source, offset, writer) => {
-  const stored = source.readUInt8(offset);
-  writer.ascii(stored === 0 ? "0000" : String(1900 + stored));
-  return offset + 1;
-};
+export const yearForm = fixed(1, (data, start) => {
+  const stored = data.readUInt8(start);
+  return stored === 0 ? "0000" : String(1900 + stored);
+});
 
-export const dateCell: CellReader = (source, offset, writer) => {
-  const packed = source.readUIntLE(offset, 3);
-  writer.ascii(dateText(packed >> 9, (packed >> 5) & 15, packed & 31));
-  return offset + 3;
-};
+export const dateForm = fixed(3, (data, start) => {
+  const packed = data.readUIntLE(start, 3);
+  return dateText(packed >> 9, (packed >> 5) & 15, packed & 31);
+});
 
 function fractionBytes(scale: number): number {
   return Math.ceil(scale / 2);
 }
 
 /** Time and fraction are one number with an offset, so that its bytes sort; negated as one number too. */
-export function timeCell(scale: number): CellReader {
+export function timeForm(scale: number): StoredForm {
   const size = 3 + fractionBytes(scale);
   const unit = 2 ** (8 * fractionBytes(scale));
   const zero = 0x80_0000 * unit;
-  return (source, offset, writer) => {
-    const packed = source.readUIntBE(offset, size) - zero;
+  return fixed(size, (data, start) => {
+    const packed = data.readUIntBE(start, size) - zero;
     const magnitude = Math.abs(packed);
     const time = packedTimeText(Math.floor(magnitude / unit));
-    writer.ascii(`${packed < 0 ? "-" : ""}${time}${fractionText(magnitude % unit, scale)}`);
-    return offset + size;
-  };
+    return `${packed < 0 ? "-" : ""}${time}${fractionText(magnitude % unit, scale)}`;
+  });
 }
 
-function fraction(source: Buffer, offset: number, scale: number): string {
+function fraction(data: Buffer, start: number, scale: number): string {
   if (scale === 0) return "";
-  return fractionText(source.readUIntBE(offset, fractionBytes(scale)), scale);
+  return fractionText(data.readUIntBE(start, fractionBytes(scale)), scale);
 }
 
 const DATETIME_ZERO = 0x80_0000_0000;
 const TIME_OF_DAY = 0x2_0000; // The date stands above 17 bits of time.
 
-export function datetimeCell(scale: number): CellReader {
-  return (source, offset, writer) => {
-    const packed = source.readUIntBE(offset, 5) - DATETIME_ZERO;
+export function datetimeForm(scale: number): StoredForm {
+  return fixed(5 + fractionBytes(scale), (data, start) => {
+    const packed = data.readUIntBE(start, 5) - DATETIME_ZERO;
     const date = packedDateText(Math.floor(packed / TIME_OF_DAY));
     const time = packedTimeText(packed % TIME_OF_DAY);
-    writer.ascii(`${date} ${time}${fraction(source, offset + 5, scale)}`);
-    return offset + 5 + fractionBytes(scale);
-  };
+    return `${date} ${time}${fraction(data, start + 5, scale)}`;
+  });
 }
 
-export function timestampCell(scale: number): CellReader {
-  return (source, offset, writer) => {
-    const seconds = source.readUInt32BE(offset);
+export function timestampForm(scale: number): StoredForm {
+  return fixed(4 + fractionBytes(scale), (data, start) => {
+    const seconds = data.readUInt32BE(start);
     // Second 0 of 1970 is not a TIMESTAMP: it stands for the zero date.
     const text = seconds === 0 ? "0000-00-00 00:00:00" : utcText(seconds);
-    writer.ascii(text + fraction(source, offset + 4, scale));
-    return offset + 4 + fractionBytes(scale);
-  };
+    return text + fraction(data, start + 4, scale);
+  });
 }
 
-/** Bytes with their length in front, as they stand: text in UTF-8, VARBINARY, BLOB, GEOMETRY, VECTOR. */
-export function bytesCell(prefix: number): CellReader {
-  return (source, offset, writer) => {
-    const start = offset + prefix;
-    const length = source.readUIntLE(offset, prefix);
-    writer.bytes(take(source, start, length));
-    return start + length;
-  };
+/** As they are wanted: text in UTF-8, VARBINARY, BLOB, GEOMETRY, VECTOR. */
+export function bytesForm(prefix: number): StoredForm {
+  return prefixed(prefix, undefined);
 }
 
 /** BINARY(n): the binlog leaves trailing zero bytes out. */
-export function binaryCell(prefix: number, size: number): CellReader {
-  return (source, offset, writer) => {
-    const start = offset + prefix;
-    const length = source.readUIntLE(offset, prefix);
-    const stored = take(source, start, length);
-    writer.bytes(length < size ? Buffer.concat([stored], size) : stored);
-    return start + length;
-  };
+export function binaryForm(prefix: number, size: number): StoredForm {
+  return prefixed(prefix, undefined, size);
 }
 
-export function textCell(prefix: number, decode: TextDecoding): CellReader {
-  return (source, offset, writer) => {
-    const start = offset + prefix;
-    const length = source.readUIntLE(offset, prefix);
-    writer.utf8(decode(take(source, start, length)));
-    return start + length;
-  };
+export function textForm(prefix: number, decode: TextDecoding): StoredForm {
+  return prefixed(prefix, (data, start, length) => decode(data.subarray(start, start + length)));
 }
 
-export function jsonCell(prefix: number): CellReader {
-  return (source, offset, writer) => {
-    const start = offset + prefix;
-    const length = source.readUIntLE(offset, prefix);
-    writer.utf8(jsonText(take(source, start, length)));
-    return start + length;
-  };
+/** In the place of a document's type: text in UTF-8, which a document and its differences gave. */
+const JSON_AS_TEXT = 0xff;
+
+export function jsonForm(prefix: number): StoredForm {
+  return prefixed(prefix, (data, start, length) =>
+    data[start] === JSON_AS_TEXT && length > 0
+      ? data.toString("utf8", start + 1, start + length)
+      : jsonText(data.subarray(start, start + length)),
+  );
+}
+
+/** What `jsonForm` takes for a document with this text. */
+export function jsonAsText(text: string): Buffer {
+  return Buffer.concat([Buffer.of(JSON_AS_TEXT), Buffer.from(text)]);
 }
 
 /** Index 0 is the empty text that MySQL stores for an invalid value. */
-export function enumCell(size: number, values: readonly string[]): CellReader {
-  return (source, offset, writer) => {
-    const index = source.readUIntLE(offset, size);
+export function enumForm(size: number, values: readonly string[]): StoredForm {
+  return fixed(size, (data, start) => {
+    const index = data.readUIntLE(start, size);
     const text = index === 0 ? "" : values[index - 1];
     if (text === undefined) throw new EventFault(`it has no member ${index}`);
-    writer.utf8(text);
-    return offset + size;
-  };
+    return text;
+  });
 }
 
-export function setCell(size: number, values: readonly string[]): CellReader {
-  return (source, offset, writer) => {
+export function setForm(size: number, values: readonly string[]): StoredForm {
+  const text: Text = (data, start) => {
     const members: string[] = [];
     for (let bit = 0; bit < size * 8; bit += 1) {
-      if ((source.readUInt8(offset + (bit >> 3)) & (1 << (bit & 7))) === 0) continue;
-      const text = values[bit];
-      if (text === undefined) throw new EventFault(`it has no member ${bit + 1}`);
-      members.push(text);
+      if ((data.readUInt8(start + (bit >> 3)) & (1 << (bit & 7))) === 0) continue;
+      const member = values[bit];
+      if (member === undefined) throw new EventFault(`it has no member ${bit + 1}`);
+      members.push(member);
     }
-    writer.utf8(members.join(","));
-    return offset + size;
+    return members.join(",");
   };
+  if (size > 1) return fixed(size, text);
+  const known: string[] = [];
+  return fixed(size, (data, start, length) => {
+    const bits = data[start] ?? 0;
+    return (known[bits] ??= text(data, start, length));
+  });
 }

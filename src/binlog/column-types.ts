@@ -1,5 +1,5 @@
-/** From a column as the table map describes it to its type in Tidemark's words and the reader of its cells. */
-import type { Column, ColumnType } from "../core/rows.ts";
+/** From a column as the table map describes it to its type in Tidemark's words and how its values are stored. */
+import type { Column, ColumnType, StoredForm } from "../core/rows.ts";
 import * as cells from "./cells.ts";
 import { isUtf8, textDecoding } from "./charsets.ts";
 import { EventFault } from "./event-fault.ts";
@@ -45,60 +45,78 @@ export interface ColumnFacts {
 }
 
 export interface ColumnFormat extends Pick<Column, "type" | "length" | "scale"> {
-  readonly cell: cells.CellReader;
+  readonly form: StoredForm;
 }
 
 export function columnFormat(facts: ColumnFacts): ColumnFormat {
-  return numberFormat(facts) ?? temporalFormat(facts) ?? bytesFormat(facts);
+  const format = numberFormat(facts) ?? temporalFormat(facts) ?? bytesFormat(facts);
+  return { ...format, form: naming(facts.where, format.form) };
 }
 
-function plain(type: ColumnType, cell: cells.CellReader): ColumnFormat {
-  return { type, length: 0, scale: 0, cell };
+/** Lets a value that cannot be decoded say whose it is. */
+function naming(where: string, form: StoredForm): StoredForm {
+  const { text } = form;
+  if (text === undefined) return form;
+  return {
+    ...form,
+    text: (data, start, length) => {
+      try {
+        return text(data, start, length);
+      } catch (thrown) {
+        const reason = thrown instanceof Error ? thrown.message : String(thrown);
+        throw new EventFault(`${where} cannot be decoded: ${reason}`);
+      }
+    },
+  };
+}
+
+function plain(type: ColumnType, form: StoredForm): ColumnFormat {
+  return { type, length: 0, scale: 0, form };
 }
 
 function numberFormat({ type, size, scale, unsigned }: ColumnFacts): ColumnFormat | undefined {
   switch (type) {
     case MysqlType.tiny:
-      return plain("tinyint", cells.integerCell(1, unsigned));
+      return plain("tinyint", cells.integerForm(1, unsigned));
     case MysqlType.short:
-      return plain("smallint", cells.integerCell(2, unsigned));
+      return plain("smallint", cells.integerForm(2, unsigned));
     case MysqlType.int24:
-      return plain("mediumint", cells.integerCell(3, unsigned));
+      return plain("mediumint", cells.integerForm(3, unsigned));
     case MysqlType.long:
-      return plain("int", cells.integerCell(4, unsigned));
+      return plain("int", cells.integerForm(4, unsigned));
     case MysqlType.longlong:
-      return plain("bigint", cells.bigintCell(unsigned));
+      return plain("bigint", cells.bigintForm(unsigned));
     case MysqlType.decimal:
-      return { type: "decimal", length: 0, scale, cell: cells.decimalCell(size, scale) };
+      return { type: "decimal", length: 0, scale, form: cells.decimalForm(size, scale) };
     case MysqlType.float:
-      return plain("float", cells.floatCell);
+      return plain("float", cells.floatForm);
     case MysqlType.double:
-      return plain("double", cells.doubleCell);
+      return plain("double", cells.doubleForm);
     case MysqlType.bit:
-      return { type: "bit", length: size, scale: 0, cell: cells.rawCell(Math.ceil(size / 8)) };
+      return { type: "bit", length: size, scale: 0, form: cells.bitForm(Math.ceil(size / 8)) };
     default:
       return undefined;
   }
 }
 
 function temporalFormat({ type, size }: ColumnFacts): ColumnFormat | undefined {
-  const withFraction = (name: ColumnType, cell: cells.CellReader): ColumnFormat => ({
+  const withFraction = (name: ColumnType, form: StoredForm): ColumnFormat => ({
     type: name,
     length: size,
     scale: size,
-    cell,
+    form,
   });
   switch (type) {
     case MysqlType.year:
-      return plain("year", cells.yearCell);
+      return plain("year", cells.yearForm);
     case MysqlType.date:
-      return plain("date", cells.dateCell);
+      return plain("date", cells.dateForm);
     case MysqlType.time2:
-      return withFraction("time", cells.timeCell(size));
+      return withFraction("time", cells.timeForm(size));
     case MysqlType.datetime2:
-      return withFraction("datetime", cells.datetimeCell(size));
+      return withFraction("datetime", cells.datetimeForm(size));
     case MysqlType.timestamp2:
-      return withFraction("timestamp", cells.timestampCell(size));
+      return withFraction("timestamp", cells.timestampForm(size));
     default:
       return undefined;
   }
@@ -110,27 +128,27 @@ function bytesFormat(facts: ColumnFacts): ColumnFormat {
   switch (type) {
     case MysqlType.varchar: {
       const prefix = size > 255 ? 2 : 1;
-      if (isBinary) return plain("varbinary", cells.bytesCell(prefix));
-      return plain("varchar", characterCell(prefix, facts));
+      if (isBinary) return plain("varbinary", cells.bytesForm(prefix));
+      return plain("varchar", characterForm(prefix, facts));
     }
     case MysqlType.string: {
       const prefix = size > 255 ? 2 : 1;
-      if (!isBinary) return plain("char", characterCell(prefix, facts));
-      return { type: "binary", length: size, scale: 0, cell: cells.binaryCell(prefix, size) };
+      if (!isBinary) return plain("char", characterForm(prefix, facts));
+      return { type: "binary", length: size, scale: 0, form: cells.binaryForm(prefix, size) };
     }
     case MysqlType.blob:
-      if (isBinary) return plain("blob", cells.bytesCell(size));
-      return plain("text", characterCell(size, facts));
+      if (isBinary) return plain("blob", cells.bytesForm(size));
+      return plain("text", characterForm(size, facts));
     case MysqlType.json:
-      return plain("json", cells.jsonCell(size));
+      return plain("json", cells.jsonForm(size));
     case MysqlType.geometry:
-      return plain("geometry", cells.bytesCell(size));
+      return plain("geometry", cells.bytesForm(size));
     case MysqlType.vector:
-      return plain("vector", cells.bytesCell(size));
+      return plain("vector", cells.bytesForm(size));
     case MysqlType.enum:
-      return plain("enum", cells.enumCell(size, members(facts)));
+      return plain("enum", cells.enumForm(size, members(facts)));
     case MysqlType.set:
-      return plain("set", cells.setCell(size, members(facts)));
+      return plain("set", cells.setForm(size, members(facts)));
     default:
       throw new EventFault(`${facts.where} has the type ${type}, which is not supported`);
   }
@@ -142,9 +160,9 @@ function charsetOf({ where, charset }: ColumnFacts): string {
   return charset;
 }
 
-function characterCell(prefix: number, facts: ColumnFacts): cells.CellReader {
+function characterForm(prefix: number, facts: ColumnFacts): StoredForm {
   const charset = charsetOf(facts);
-  return isUtf8(charset) ? cells.bytesCell(prefix) : cells.textCell(prefix, textDecoding(charset));
+  return isUtf8(charset) ? cells.bytesForm(prefix) : cells.textForm(prefix, textDecoding(charset));
 }
 
 function members(facts: ColumnFacts): string[] {

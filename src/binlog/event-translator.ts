@@ -8,8 +8,9 @@
  * 2. Positions are those of the file: an event starts where the one before it ended.
  * 3. A group is as long as its GTID event says, so that no event of it was left out.
  */
-import { TidemarkError } from "../core/errors.ts";
-import { PackedRowsWriter, type Rows } from "../core/rows.ts";
+import { TidemarkError, unreadable } from "../core/errors.ts";
+import type { Rows } from "../core/rows.ts";
+import { StoredRowsBuilder } from "../core/stored-rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
 import { EventFault } from "./event-fault.ts";
@@ -99,7 +100,7 @@ const FAULTS: ReadonlyMap<number, string> = new Map([
 export class EventTranslator {
   readonly #options: TranslatorOptions;
   readonly #tables: TableCache;
-  readonly #writer = new PackedRowsWriter();
+  readonly #builder = new StoredRowsBuilder();
   /** Made for the first compressed transaction. */
   #unpacker: ZstdUnpacker | undefined;
   #file = "";
@@ -160,14 +161,9 @@ export class EventTranslator {
   }
 
   #fault(thrown: unknown, position: number): TidemarkError {
-    if (thrown instanceof TidemarkError) return thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    const code = thrown instanceof EventFault ? thrown.code : "EVENT_UNREADABLE";
-    return new TidemarkError(
-      code,
-      `The event at ${this.#file}:${position} cannot be read: ${reason}.`,
-      { cause: thrown },
-    );
+    const error = unreadable(this.#file, position, thrown);
+    if (!(thrown instanceof EventFault)) return error;
+    return new TidemarkError(thrown.code, error.message, { cause: thrown });
   }
 
   /** A rotation names the file; that it begins is told by its format description event. */
@@ -283,7 +279,7 @@ export class EventTranslator {
     const mapped = this.#mappedFor(head.subarray(HEADER_SIZE));
     if (mapped === undefined) return;
     const { rowBytesMax } = this.#options;
-    const options = { layout, mapped, writer: this.#writer, rowBytesMax, start: HEADER_SIZE };
+    const options = { layout, mapped, builder: this.#builder, rowBytesMax, start: HEADER_SIZE };
     for (const rows of readLargeRows(event, options)) {
       this.#emitRows(rows, place);
       yield;
@@ -345,7 +341,7 @@ export class EventTranslator {
   #rows(body: Buffer, layout: RowsLayout, place: Place): void {
     const mapped = this.#mappedFor(body);
     if (mapped !== undefined)
-      this.#emitRows(readRows(body, { layout, mapped, writer: this.#writer }), place);
+      this.#emitRows(readRows(body, { layout, mapped, builder: this.#builder }), place);
   }
 
   /** Undefined for rows that nobody wants. */

@@ -1,7 +1,8 @@
-/** The body of a rows event → packed rows. */
-import type { Operation, PackedRows, PackedRowsWriter, TableShape } from "../core/rows.ts";
+/** The body of a rows event → rows: one pass finds where each cell stands. */
+import type { Operation, StoredForm, TableShape } from "../core/rows.ts";
+import type { StoredRows, StoredRowsBuilder } from "../core/stored-rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
-import type { CellReader } from "./cells.ts";
+import { jsonAsText } from "./cells.ts";
 import { EventFault } from "./event-fault.ts";
 import type { EventParts } from "./event-parts.ts";
 import { applyJsonDiffs } from "./json-diff.ts";
@@ -31,14 +32,17 @@ export function isDummyRows(body: Buffer): boolean {
 export interface RowsTask {
   readonly layout: RowsLayout;
   readonly mapped: MappedTable;
-  readonly writer: PackedRowsWriter;
+  readonly builder: StoredRowsBuilder;
 }
 
-export function readRows(body: Buffer, task: RowsTask): PackedRows {
+export function readRows(body: Buffer, task: RowsTask): StoredRows {
+  const { layout, mapped, builder } = task;
   const images = readHead(body, task);
+  builder.begin(body, images.end);
   let offset = images.end;
   while (offset < body.length) offset = readRow(body, offset, task, images);
-  return task.writer.finish(task.mapped.table, task.layout.operation);
+  const { table, forms } = mapped;
+  return builder.finish({ table, forms, operation: layout.operation }, body.length);
 }
 
 export interface LargeRowsTask extends RowsTask {
@@ -51,10 +55,10 @@ const WINDOW_BYTES = 4 * 2 ** 20;
 
 /**
  * The rows of an event that is not in memory, as many at a time as a window holds. How long a row is
- * shows only when it is decoded: a window in which not even one ends is made larger, up to a bound.
+ * shows only when it is read: a window in which not even one ends is made larger, up to a bound.
  */
-export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generator<PackedRows> {
-  const { layout, mapped, writer, rowBytesMax } = task;
+export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generator<StoredRows> {
+  const { mapped, rowBytesMax } = task;
   let windowBytes = WINDOW_BYTES;
   let window = event.read(task.start, windowBytes);
   const images = readHead(window, task);
@@ -75,7 +79,6 @@ export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generato
       );
     } else windowBytes *= 2;
   }
-  writer.finish(mapped.table, layout.operation);
 }
 
 /** What ends within the window; in the last one everything has to. */
@@ -83,20 +86,22 @@ function readWindow(
   window: Buffer,
   isLast: boolean,
   task: RowsTask & { images: Images },
-): { rows: PackedRows; used: number } {
-  const { layout, mapped, writer } = task;
+): { rows: StoredRows; used: number } {
+  const { layout, mapped, builder } = task;
+  builder.begin(window, 0);
   let used = 0;
   while (used < window.length) {
-    const rowsBefore = writer.mark();
+    const rowsBefore = builder.mark();
     try {
       used = readRow(window, used, task, task.images);
     } catch (thrown) {
       if (isLast) throw thrown;
-      writer.reset(rowsBefore);
+      builder.reset(rowsBefore);
       break;
     }
   }
-  return { rows: writer.finish(mapped.table, layout.operation), used };
+  const { table, forms } = mapped;
+  return { rows: builder.finish({ table, forms, operation: layout.operation }, used), used };
 }
 
 /** What the images of the rows of one event hold. */
@@ -120,9 +125,9 @@ function readHead(body: Buffer, { layout, mapped }: RowsTask): Images {
   const cursor = new ByteCursor(body, 8);
   if (layout.hasExtra) cursor.take(cursor.uint(2) - 2);
   const width = cursor.packedUint();
-  if (width !== mapped.cells.length) {
+  if (width !== mapped.forms.length) {
     throw new EventFault(
-      `rows of ${nameOf(mapped.table)} have ${width} columns, its table map has ${mapped.cells.length}`,
+      `rows of ${nameOf(mapped.table)} have ${width} columns, its table map has ${mapped.forms.length}`,
     );
   }
   const first = imageShape(mapped, cursor.take((width + 7) >> 3));
@@ -132,12 +137,12 @@ function readHead(body: Buffer, { layout, mapped }: RowsTask): Images {
   return { first, second, end: cursor.offset };
 }
 
-function imageShape({ table, cells }: MappedTable, bits: Buffer): ImageShape {
-  const nullBytes = (cells.length + 7) >> 3;
-  if (isFull(bits, cells.length)) return { table, cells, present: undefined, nullBytes };
+function imageShape({ table, forms }: MappedTable, bits: Buffer): ImageShape {
+  const nullBytes = (forms.length + 7) >> 3;
+  if (isFull(bits, forms.length)) return { table, forms, present: undefined, nullBytes };
   const present = new Set<number>();
-  for (let i = 0; i < cells.length; i += 1) if (isSet(bits, i)) present.add(i);
-  return { table, cells, present, nullBytes: (present.size + 7) >> 3 };
+  for (let i = 0; i < forms.length; i += 1) if (isSet(bits, i)) present.add(i);
+  return { table, forms, present, nullBytes: (present.size + 7) >> 3 };
 }
 
 function isFull(bits: Buffer, count: number): boolean {
@@ -160,103 +165,115 @@ function requireKey({ table, present }: ImageShape): void {
   );
 }
 
-function readRow(
-  body: Buffer,
-  start: number,
-  { layout, writer }: RowsTask,
-  { first, second }: Images,
-): number {
-  if (second === undefined) return readImage(body, start, first, writer);
-  if (layout.isPartial === true) return readPartialRow(body, start, { first, second }, writer);
-  return readImage(body, readImage(body, start, first, writer), second, writer);
+function readRow(body: Buffer, start: number, task: RowsTask, { first, second }: Images): number {
+  const { layout, builder } = task;
+  if (second === undefined) {
+    builder.row(start, first.forms.length);
+    return readImage(body, start, first, task);
+  }
+  builder.row(start, 2 * first.forms.length);
+  const next = readImage(body, start, first, task);
+  if (layout.isPartial === true) return readPartialImage(body, next, { first, second }, builder);
+  return readImage(body, next, second, task);
 }
 
 /** In front of an after image that may be partial stand options, and a bit for each JSON column. */
 const PARTIAL_JSON = 1;
 
-function readPartialRow(
+function readPartialImage(
   body: Buffer,
   start: number,
   { first, second }: { first: ImageShape; second: ImageShape },
-  writer: PackedRowsWriter,
+  builder: StoredRowsBuilder,
 ): number {
-  const json = first.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
-  const before = new Map<number, number>();
-  const seen = withCells(first, json, (cell, i) => (source, at, to) => {
-    before.set(i, at);
-    return cell(source, at, to);
-  });
-  const cursor = new ByteCursor(body, readImage(body, start, seen, writer));
+  const cursor = new ByteCursor(body, start);
   const isPartial = (cursor.packedUint() & PARTIAL_JSON) !== 0;
-  if (!isPartial) return readImage(body, cursor.offset, second, writer);
+  if (!isPartial) return readImage(body, cursor.offset, second, { builder });
+  const json = first.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
   const bits = cursor.take((json.length + 7) >> 3);
-  const partial = json.filter((_, bit) => isSet(bits, bit));
-  const after = withCells(second, partial, (_, i) => {
-    if (first.present?.has(i) === false) return refuseDiff;
-    return diffCell(before.get(i));
-  });
-  return readImage(body, cursor.offset, after, writer);
-}
-
-/** Changes of a document say nothing without it. */
-const refuseDiff: CellReader = () => {
-  throw new EventFault(
-    "only a part of it was logged, and not what it was before; " +
-      "run SET PERSIST binlog_row_value_options = '', or SET PERSIST binlog_row_image = FULL",
-  );
-};
-
-function withCells(
-  shape: ImageShape,
-  columns: readonly number[],
-  replace: (cell: CellReader, column: number) => CellReader,
-): ImageShape {
-  const wanted = new Set(columns);
-  const cells = shape.cells.map((cell, i) => (wanted.has(i) ? replace(cell, i) : cell));
-  return { ...shape, cells };
-}
-
-/** Bytes of the length in front of a JSON column and of its differences. */
-const JSON_PREFIX = 4;
-
-/** @param at where the column's value before the update begins; undefined if it was NULL. */
-function diffCell(at: number | undefined): CellReader {
-  return (source, offset, writer) => {
-    if (at === undefined) throw new EventFault("only a part of it changed, but it was NULL before");
-    const old = new ByteCursor(source, at + JSON_PREFIX).take(source.readUInt32LE(at));
-    const diffs = new ByteCursor(source, offset + JSON_PREFIX);
-    const bytes = diffs.take(source.readUInt32LE(offset));
-    writer.utf8(applyJsonDiffs(jsonText(old), bytes));
-    return diffs.offset;
+  const partial = new Set(json.filter((_, bit) => isSet(bits, bit)));
+  const replace: Replace = (column, diffs) => {
+    if (!partial.has(column)) return undefined;
+    if (first.present?.has(column) === false) {
+      throw new EventFault(
+        "only a part of it was logged, and not what it was before; " +
+          "run SET PERSIST binlog_row_value_options = '', or SET PERSIST binlog_row_image = FULL",
+      );
+    }
+    const before = builder.earlier(first.forms.length);
+    if (before === undefined) {
+      throw new EventFault("only a part of it changed, but it was NULL before");
+    }
+    return jsonAsText(applyJsonDiffs(jsonText(before), diffs));
   };
+  return readImage(body, cursor.offset, second, { builder, replace });
 }
+
+/** What a cell of the event stands for; undefined if for itself. */
+type Replace = (column: number, cell: Buffer) => Buffer | undefined;
 
 function readImage(
   body: Buffer,
   start: number,
-  { table, cells, present, nullBytes }: ImageShape,
-  writer: PackedRowsWriter,
+  { table, forms, present, nullBytes }: ImageShape,
+  { builder, replace }: { readonly builder: StoredRowsBuilder; readonly replace?: Replace },
 ): number {
   let offset = start + nullBytes;
-  let i = 0;
   let bit = 0;
-  try {
-    for (const cell of cells) {
-      if (present?.has(i) === false) {
-        writer.absent();
-      } else {
-        if ((body.readUInt8(start + (bit >> 3)) & (1 << (bit & 7))) !== 0) writer.null();
-        else offset = cell(body, offset, writer);
-        bit += 1;
-      }
-      i += 1;
+  for (let i = 0; i < forms.length; i += 1) {
+    if (present !== undefined && !present.has(i)) {
+      builder.absent();
+      continue;
     }
-  } catch (thrown) {
-    const column = table.columns[i]?.name ?? i;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new EventFault(`column ${nameOf(table)}.${column} cannot be decoded: ${reason}`);
+    const isNull = ((body[start + (bit >> 3)] ?? 0) & (1 << (bit & 7))) !== 0;
+    bit += 1;
+    if (isNull) {
+      builder.null();
+      continue;
+    }
+    const { size, prefix } = forms[i] as StoredForm;
+    let length = size;
+    if (length === 0) {
+      length = lengthAt(body, offset, prefix);
+      offset += prefix;
+    }
+    if (offset + length > body.length) throw cellFault(table, i, REACHES_PAST);
+    if (replace === undefined) builder.value(offset, length);
+    else readCell(body.subarray(offset, offset + length), offset, i, { table, builder, replace });
+    offset += length;
   }
+  if (offset > body.length) throw new EventFault(`a row of ${nameOf(table)} ${REACHES_PAST}`);
   return offset;
+}
+
+const REACHES_PAST = "its bytes reach past the end of the event";
+
+/** Of 1 to 4 bytes, lowest first. What lies past the end makes it too long, as it has to be. */
+function lengthAt(body: Buffer, at: number, prefix: number): number {
+  let length = 0;
+  for (let i = prefix - 1; i >= 0; i -= 1) length = length * 256 + (body[at + i] ?? 0xff);
+  return length;
+}
+
+function readCell(
+  cell: Buffer,
+  offset: number,
+  column: number,
+  { table, builder, replace }: { table: TableShape; builder: StoredRowsBuilder; replace: Replace },
+): void {
+  let other: Buffer | undefined;
+  try {
+    other = replace(column, cell);
+  } catch (thrown) {
+    throw cellFault(table, column, thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  if (other === undefined) builder.value(offset, cell.length);
+  else builder.addition(other);
+}
+
+function cellFault(table: TableShape, column: number, reason: string): EventFault {
+  const name = table.columns[column]?.name ?? column;
+  return new EventFault(`column ${nameOf(table)}.${name} cannot be decoded: ${reason}`);
 }
 
 function nameOf(table: TableShape): string {

@@ -1,21 +1,20 @@
 /**
- * A table map event → the shape of the table, and a reader for each of its cells.
+ * A table map event → the shape of the table, and how the values of each column are stored.
  *
  * Everything comes from the event itself (binlog_row_metadata=FULL), as it was when the rows were
  * written. Asking INFORMATION_SCHEMA would give the present columns, which is wrong after any ALTER TABLE.
  * zongji's own parser is passed by: it does not know VECTOR, drops the nullability of columns, and falls
  * back to INFORMATION_SCHEMA when anything puzzles it.
  */
-import type { Column, ColumnType, TableShape } from "../core/rows.ts";
+import type { Column, ColumnType, StoredForm, TableShape } from "../core/rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
-import type { CellReader } from "./cells.ts";
 import type { Collations } from "./charsets.ts";
 import { columnFormat, MysqlType, type ColumnFacts } from "./column-types.ts";
 import { EventFault } from "./event-fault.ts";
 
 export interface MappedTable {
   readonly table: TableShape;
-  readonly cells: readonly CellReader[];
+  readonly forms: readonly StoredForm[];
 }
 
 /** Offset in a table map's body where database and table name stand: after table id and flags. */
@@ -55,7 +54,7 @@ export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
   const unsigned = readSigns(metadata.signs, storage, context.serverVersion);
   if (metadata.names.length !== types.length) throw notFull(where);
   const columns: Column[] = [];
-  const cells: CellReader[] = [];
+  const forms: StoredForm[] = [];
   for (const [i, stored] of storage.entries()) {
     const columnName = metadata.names[i] ?? "";
     const facts: ColumnFacts = {
@@ -74,9 +73,9 @@ export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
       length: format.length,
       scale: format.scale,
     });
-    cells.push(format.cell);
+    forms.push(format.form);
   }
-  return { table: { database, name, columns, primaryKey: metadata.primaryKey }, cells };
+  return { table: { database, name, columns, primaryKey: metadata.primaryKey }, forms };
 }
 
 function notFull(where: string): EventFault {

@@ -84,6 +84,17 @@ export function toTidemarkError(thrown: unknown): TidemarkError {
   return new TidemarkError("BUG", `Unexpected error: ${text}`, { cause: thrown });
 }
 
+/** What went wrong in the binlog event at this place. */
+export function unreadable(file: string, position: number, thrown: unknown): TidemarkError {
+  if (thrown instanceof TidemarkError) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new TidemarkError(
+    "EVENT_UNREADABLE",
+    `The event at ${file}:${position} cannot be read: ${reason}.`,
+    { cause: thrown },
+  );
+}
+
 /** Holds for our own mistakes only. Bad input from MySQL, Kafka or a person gets a code of its own. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new TidemarkError("BUG", message);

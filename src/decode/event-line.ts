@@ -7,6 +7,7 @@
  * Values stand as MySQL shows them: dates as text, decimals as exact text, bytes in base64.
  */
 import type { BinlogEvent } from "../binlog/reader.ts";
+import { unreadable } from "../core/errors.ts";
 import { tableId, type Column, type Image, type TableShape } from "../core/rows.ts";
 import { JsonWriter } from "../formats/json-writer.ts";
 import { ObjectWriter, type ValueWriter } from "../formats/object-writer.ts";
@@ -31,7 +32,7 @@ export class EventLines {
         this.#gtid = event.gtid;
         return undefined;
       case "rows":
-        return event.rows.count === 0 ? undefined : this.#rows(event);
+        return event.rows.count === 0 ? undefined : this.#guardedRows(event);
       case "statement":
         return this.#head(event, "statement", {
           database: event.database,
@@ -60,11 +61,20 @@ export class EventLines {
     return Buffer.from(`${JSON.stringify({ ...this.#fields(event, type), ...more })}\n`);
   }
 
+  #guardedRows(event: Extract<BinlogEvent, { kind: "rows" }>): Buffer {
+    try {
+      return this.#rows(event);
+    } catch (thrown) {
+      throw unreadable(this.#file, event.position, thrown);
+    }
+  }
+
   #rows(event: Extract<BinlogEvent, { kind: "rows" }>): Buffer {
     const { rows } = event;
     const { table, operation } = rows;
     const fields = { ...this.#fields(event, operation), table: tableId(table) };
     const json = this.#json;
+    json.clear();
     json.raw(Buffer.from(`${JSON.stringify(fields).slice(0, -1)},"rows":[`));
     const object = this.#writer(table);
     const images: readonly Image[] =
@@ -86,7 +96,7 @@ export class EventLines {
   #writer(table: TableShape): ObjectWriter {
     let writer = this.#writers.get(table);
     if (writer === undefined) {
-      writer = new ObjectWriter(table, [...table.columns.keys()], plainValue);
+      writer = new ObjectWriter(table, [...table.columns.keys()], WRITERS);
       this.#writers.set(table, writer);
     }
     return writer;
@@ -130,6 +140,8 @@ function plainValue({ type, length }: Column): ValueWriter {
       return writeText;
   }
 }
+
+const WRITERS = { canonical: plainValue, stored: () => undefined };
 
 function bitsOf(cell: Buffer, length: number): string {
   return Array.from(cell, byte => byte.toString(2).padStart(8, "0"))

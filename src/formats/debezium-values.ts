@@ -7,6 +7,7 @@
  */
 import { assert } from "../core/errors.ts";
 import type { Column } from "../core/rows.ts";
+import { epochDayOf, MICROS_PER_SECOND, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { ValueWriter } from "./object-writer.ts";
 
@@ -21,11 +22,8 @@ const COMMA = 0x2c;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 
-const SECONDS_PER_DAY = 86_400;
-const MICROS_PER_SECOND = 1_000_000;
 /** Bytes of `YYYY-MM-DD HH:MM:SS`. */
 const DATE_TIME_LENGTH = 19;
-const NO_DATE = Number.NaN;
 
 function digits(cell: Buffer, from: number, to: number): number {
   let value = 0;
@@ -33,26 +31,12 @@ function digits(cell: Buffer, from: number, to: number): number {
   return value;
 }
 
-const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-const DAYS_OF_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-const DAYS_BEFORE_1970 = 719_162; // From 0001-01-01, counted in the Gregorian calendar throughout.
-
 /**
  * Days since 1970-01-01 of the `YYYY-MM-DD` that a cell begins with. NaN for what is no date: MySQL
  * also stores 0000-00-00, 2026-00-00 and, with ALLOW_INVALID_DATES, 2026-02-31.
  */
 function epochDay(cell: Buffer): number {
-  const year = digits(cell, 0, 4);
-  const month = digits(cell, 5, 7);
-  const day = digits(cell, 8, 10);
-  if (year === 0 || month === 0 || month > 12 || day === 0) return NO_DATE;
-  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  const longest = month === 2 && isLeap ? 29 : (DAYS_OF_MONTH[month - 1] as number);
-  if (day > longest) return NO_DATE;
-  const before = year - 1;
-  const leapDays = ((before / 4) | 0) - ((before / 100) | 0) + ((before / 400) | 0);
-  const inYear = (DAYS_BEFORE_MONTH[month - 1] as number) + (month > 2 && isLeap ? 1 : 0) + day - 1;
-  return before * 365 + leapDays + inYear - DAYS_BEFORE_1970;
+  return epochDayOf(digits(cell, 0, 4), digits(cell, 5, 7), digits(cell, 8, 10));
 }
 
 /** Seconds of the `HH:MM:SS` that begins at `at`; the hours of a TIME may have three digits. */
@@ -113,7 +97,7 @@ function fixedBinary(length: number): ValueWriter {
 }
 
 /** Where there is no date: null, or the epoch in a column that cannot be null. */
-function writeNoDate(json: JsonWriter, column: Column): void {
+export function writeNoDate(json: JsonWriter, column: Column): void {
   if (column.nullable) json.raw(NULL);
   else json.byte(ZERO);
 }
@@ -147,23 +131,8 @@ function dateTimeMicros(column: Column): ValueWriter {
       writeNoDate(json, column);
       return;
     }
-    let seconds = day * SECONDS_PER_DAY + secondsOfDay(cell, 11);
-    let micros = fraction(cell, DATE_TIME_LENGTH, 6);
-    if (seconds < 0) {
-      // -1.5 s is second -2 and 500,000 µs: written as a minus and 1,500,000.
-      seconds = -seconds;
-      if (micros > 0) {
-        seconds -= 1;
-        micros = MICROS_PER_SECOND - micros;
-      }
-      json.byte(MINUS);
-    }
-    if (seconds === 0) {
-      json.integer(micros);
-    } else {
-      json.integer(seconds);
-      json.padded(micros, 6);
-    }
+    const seconds = day * SECONDS_PER_DAY + secondsOfDay(cell, 11);
+    writeMicros(json, seconds, fraction(cell, DATE_TIME_LENGTH, 6));
   };
 }
 

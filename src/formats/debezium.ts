@@ -12,6 +12,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Change, RowsOrigin, Transaction } from "../core/entry.ts";
 import type { TableShape } from "../core/rows.ts";
+import { storedWriter } from "./debezium-stored.ts";
 import { valueWriter } from "./debezium-values.ts";
 import type { Format, FormattedMessage } from "./format.ts";
 import { JsonWriter } from "./json-writer.ts";
@@ -43,6 +44,7 @@ interface SourceParts {
   readonly tail: Buffer;
 }
 
+const WRITERS = { canonical: valueWriter, stored: storedWriter };
 const BEFORE = Buffer.from('{"before":');
 const AFTER = Buffer.from(',"after":');
 const NULL = Buffer.from("null");
@@ -78,6 +80,7 @@ export class DebeziumFormat implements Format {
   messages(change: Change, row: number): readonly FormattedMessage[] {
     const { rows } = change;
     const { key } = this.#writers(rows.table);
+    this.#json.clear(); // A cell that could not be read may have left half a message behind.
     switch (rows.operation) {
       case "insert": {
         const value = this.#value(change, row, "c");
@@ -145,8 +148,8 @@ export class DebeziumFormat implements Format {
     let writers = this.#tables.get(table);
     if (writers === undefined) {
       writers = {
-        row: new ObjectWriter(table, [...table.columns.keys()], valueWriter),
-        key: new KeyWriter(table, valueWriter),
+        row: new ObjectWriter(table, [...table.columns.keys()], WRITERS),
+        key: new KeyWriter(table, WRITERS),
       };
       this.#tables.set(table, writers);
     }

@@ -48,6 +48,11 @@ export class JsonWriter {
     return this.#end;
   }
 
+  /** Forgets what was written since the last `take`. */
+  clear(): void {
+    this.#end = 0;
+  }
+
   /** Hands over what was written, in a buffer of its exact size, and is empty again. */
   take(): Buffer {
     const written = Buffer.allocUnsafe(this.#end);
@@ -97,21 +102,46 @@ export class JsonWriter {
     this.#end += this.#buffer.write(text, this.#end, "latin1");
   }
 
-  /** A string whose content is given as UTF-8 bytes. */
-  string(bytes: Uint8Array): void {
+  /** A string whose content is given as UTF-8 bytes, from `from` to before `to`. */
+  string(bytes: Uint8Array, from = 0, to = bytes.length): void {
     this.#reserve(1);
     this.#buffer[this.#end++] = QUOTE;
-    this.#content(bytes);
+    this.#content(bytes, from, to);
+  }
+
+  /** A string with this content. */
+  text(content: string): void {
+    const { length } = content;
+    this.#reserve(6 * length + 2); // The longest escape of one character is six: \u0000.
+    const buffer = this.#buffer;
+    let end = this.#end;
+    buffer[end++] = QUOTE;
+    for (let i = 0; i < length; i++) {
+      const code = content.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#end = end;
+        const rest = Buffer.from(content.slice(i));
+        this.#content(rest, 0, rest.length);
+        return;
+      }
+      if (kinds[code] === PLAIN) {
+        buffer[end++] = code;
+      } else {
+        const escape = escapes[code] as Buffer;
+        for (let j = 0; j < escape.length; j++) buffer[end++] = escape[j] as number;
+      }
+    }
+    buffer[end++] = QUOTE;
+    this.#end = end;
   }
 
   /** What stands in a string, and its closing quote. */
-  #content(bytes: Uint8Array): void {
-    const { length } = bytes;
-    this.#reserve(6 * length + 1); // The longest escape of one byte is six: \u0000.
+  #content(bytes: Uint8Array, from: number, to: number): void {
+    this.#reserve(6 * (to - from) + 1); // The longest escape of one byte is six: \u0000.
     const buffer = this.#buffer;
     let end = this.#end;
     let isValid = false;
-    for (let i = 0; i < length; i++) {
+    for (let i = from; i < to; i++) {
       const byte = bytes[i] as number;
       const kind = kinds[byte];
       if (kind === PLAIN) {
@@ -119,12 +149,13 @@ export class JsonWriter {
       } else if (kind === ESCAPED) {
         const escape = escapes[byte] as Buffer;
         for (let j = 0; j < escape.length; j++) buffer[end++] = escape[j] as number;
-      } else if (isValid || isUtf8(bytes)) {
+      } else if (isValid || isUtf8(bytes.subarray(i, to))) {
         isValid = true;
         buffer[end++] = byte;
       } else {
         this.#end = end;
-        this.#content(Buffer.from(decoder.decode(bytes.subarray(i))));
+        const valid = Buffer.from(decoder.decode(bytes.subarray(i, to)));
+        this.#content(valid, 0, valid.length);
         return;
       }
     }

@@ -1,17 +1,17 @@
 /** The message key: the primary key as JSON, such as `{"id":1}`. */
-import { CellState, type Column, type Image, type Rows, type TableShape } from "../core/rows.ts";
+import { CellState, type Image, type Rows, type TableShape } from "../core/rows.ts";
 import type { JsonWriter } from "./json-writer.ts";
-import { ObjectWriter, type ValueWriter } from "./object-writer.ts";
+import { ObjectWriter, type ColumnWriters } from "./object-writer.ts";
 
 export class KeyWriter {
   readonly #columns: readonly number[];
   readonly #object: ObjectWriter;
 
   /** The columns stand in key order, which need not be the table's. */
-  constructor(table: TableShape, valueWriter: (column: Column) => ValueWriter) {
+  constructor(table: TableShape, writers: ColumnWriters) {
     this.#columns = table.primaryKey;
     // With a minimal row image, the after image of an update holds only the key columns that it sets.
-    this.#object = new ObjectWriter(table, table.primaryKey, valueWriter, "before");
+    this.#object = new ObjectWriter(table, table.primaryKey, writers, "before");
   }
 
   /** Null for a table without primary key. */

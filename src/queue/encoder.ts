@@ -1,5 +1,6 @@
 /** Turns entries into messages: which rows give one, where it goes, and the id it has for ever. */
 import type { Change, Entry } from "../core/entry.ts";
+import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
 import type { Message } from "../sinks/sink.ts";
@@ -30,11 +31,21 @@ export class Encoder {
     this.#options = options;
   }
 
-  /** The entry's messages, in the order in which they have to arrive. */
+  /**
+   * The entry's messages, in the order in which they have to arrive.
+   *
+   * @throws TidemarkError EVENT_UNREADABLE for a cell that holds no value of its type.
+   */
   encode(entry: Entry): Message[] {
     const messages: Message[] = [];
     for (const change of entry.changes) {
-      if (this.#options.events.has(change.rows.operation)) this.#encode(entry, change, messages);
+      if (!this.#options.events.has(change.rows.operation)) continue;
+      try {
+        this.#encode(entry, change, messages);
+      } catch (thrown) {
+        // Cells are decoded no sooner than here.
+        throw unreadable(change.origin.file, change.origin.position, thrown);
+      }
     }
     return messages;
   }

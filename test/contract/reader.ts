@@ -512,9 +512,15 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
         await rowsPerFile("NONE");
         await rowsPerFile("CRC32");
         await rowsPerFile("NONE");
-        const rows = (await source.readAll(start)).filter(({ kind }) => kind === "rows");
+        const read = async (): Promise<unknown[]> =>
+          (await source.readAll(start)).flatMap(event =>
+            event.kind === "rows"
+              ? [{ ...event, rows: [event.rows.table, cellsOf(event.rows, 0, "after")] }]
+              : [],
+          );
+        const rows = await read();
         await source.run("SET GLOBAL binlog_checksum = CRC32");
-        const again = (await source.readAll(start)).filter(({ kind }) => kind === "rows");
+        const again = await read();
         expect(rows).toHaveLength(6);
         expect(again).toEqual(rows);
       });

@@ -1,12 +1,12 @@
 /** Builds changes from columns and values, for the tests of formats. */
 import type { Change } from "../../src/core/entry.ts";
 import {
-  PackedRowsWriter,
   type Column,
   type ColumnType,
   type Operation,
   type TableShape,
 } from "../../src/core/rows.ts";
+import { PackedRowsWriter } from "../support/packed-rows.ts";
 
 /** `undefined` is an absent cell. */
 export type Cell = string | Uint8Array | null | undefined;

@@ -1,11 +1,6 @@
 import type { Entry, Mark } from "../../src/core/entry.ts";
-import {
-  PackedRowsWriter,
-  type Column,
-  type Operation,
-  type Rows,
-  type TableShape,
-} from "../../src/core/rows.ts";
+import { type Column, type Operation, type Rows, type TableShape } from "../../src/core/rows.ts";
+import { PackedRowsWriter } from "./packed-rows.ts";
 
 export const SERVER = "6db3edf2-e588-11f1-8730-02fc00000001";
 

@@ -1,0 +1,126 @@
+/**
+ * The same as debezium-values.ts for the types that most columns have, straight from what MySQL stored:
+ * without a text in between. A column of another type is left to its canonical form.
+ */
+import type { Column, StoredForm } from "../core/rows.ts";
+import { writeNoDate } from "./debezium-values.ts";
+import { epochDayOf, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
+import type { JsonWriter } from "./json-writer.ts";
+import type { StoredWriter } from "./object-writer.ts";
+
+const QUOTE = 0x22;
+
+/** The writer for a column; undefined for one that has none here. */
+export function storedWriter(column: Column, form: StoredForm): StoredWriter | undefined {
+  const { text } = form;
+  switch (column.type) {
+    case "tinyint":
+    case "smallint":
+    case "mediumint":
+    case "int":
+      return column.unsigned ? writeUnsigned : writeSigned;
+    case "bigint":
+      return column.unsigned ? writeUnsignedBigint : writeSignedBigint;
+    case "float":
+    case "double":
+      return text && ((json, data, start, length) => json.ascii(text(data, start, length)));
+    case "decimal":
+      return text && ((json, data, start, length) => writeQuoted(json, text(data, start, length)));
+    case "char":
+    case "varchar":
+    case "text":
+    case "enum":
+    case "set":
+    case "json":
+      if (text === undefined) return writeUtf8;
+      return (json, data, start, length) => json.text(text(data, start, length));
+    case "date":
+      return date(column);
+    case "datetime":
+      return datetime(column);
+    default:
+      return undefined;
+  }
+}
+
+const writeUnsigned: StoredWriter = (json, data, start, length) => {
+  let value = 0;
+  for (let i = start + length - 1; i >= start; i--) value = value * 256 + (data[i] as number);
+  json.integer(value);
+};
+
+const writeSigned: StoredWriter = (json, data, start, length) => {
+  let value = data[start + length - 1] as number;
+  if (value >= 0x80) value -= 0x100;
+  for (let i = start + length - 2; i >= start; i--) value = value * 256 + (data[i] as number);
+  json.integer(value);
+};
+
+/** 2^53 / 2^32: below this in its upper half, a number is exact. */
+const SAFE_HIGH = 0x20_0000;
+
+const writeUnsignedBigint: StoredWriter = (json, data, start) => {
+  const high = data.readUInt32LE(start + 4);
+  if (high < SAFE_HIGH) json.integer(high * 2 ** 32 + data.readUInt32LE(start));
+  else json.ascii(String(data.readBigUInt64LE(start)));
+};
+
+const writeSignedBigint: StoredWriter = (json, data, start) => {
+  const high = data.readInt32LE(start + 4);
+  // -2^53 itself is no safe integer.
+  if (high > -SAFE_HIGH && high < SAFE_HIGH) {
+    json.integer(high * 2 ** 32 + data.readUInt32LE(start));
+  } else json.ascii(String(data.readBigInt64LE(start)));
+};
+
+const writeUtf8: StoredWriter = (json, data, start, length) =>
+  json.string(data, start, start + length);
+
+/** Text without anything that JSON escapes. */
+function writeQuoted(json: JsonWriter, text: string): void {
+  json.byte(QUOTE);
+  json.ascii(text);
+  json.byte(QUOTE);
+}
+
+/** Day, month and year in five, four and fifteen bits, lowest first. */
+function date(column: Column): StoredWriter {
+  return (json, data, start) => {
+    const packed = data.readUIntLE(start, 3);
+    const day = epochDayOf(packed >> 9, (packed >> 5) & 15, packed & 31);
+    if (Number.isNaN(day)) writeNoDate(json, column);
+    else json.integer(day);
+  };
+}
+
+const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+
+/**
+ * A bit that is always set, year * 13 + month in 17 bits, day and hour in five, minute and second in six,
+ * highest first; then the fraction in as many bytes as its digits need.
+ */
+function datetime(column: Column): StoredWriter {
+  const { scale } = column;
+  const fractionBytes = (scale + 1) >> 1;
+  const hasMillis = scale <= 3;
+  // What is stored counts hundredths, ten-thousandths or millionths.
+  const toMicros = POWERS_OF_TEN[6 - 2 * fractionBytes] as number;
+  return (json, data, start) => {
+    const upper = data.readUIntBE(start, 3);
+    const yearMonth = (upper >> 6) & 0x1_ffff;
+    const year = Math.floor(yearMonth / 13);
+    const day = epochDayOf(year, yearMonth - year * 13, (upper >> 1) & 31);
+    if (Number.isNaN(day)) {
+      writeNoDate(json, column);
+      return;
+    }
+    const lower = data.readUInt16BE(start + 3);
+    const hour = ((upper & 1) << 4) | (lower >> 12);
+    const minute = (lower >> 6) & 63;
+    const seconds = day * SECONDS_PER_DAY + hour * 3600 + minute * 60 + (lower & 63);
+    const fraction = fractionBytes === 0 ? 0 : data.readUIntBE(start + 5, fractionBytes);
+    const micros = fraction * toMicros;
+    if (hasMillis) json.integer(seconds * 1000 + Math.floor(micros / 1000));
+    else writeMicros(json, seconds, micros);
+  };
+}

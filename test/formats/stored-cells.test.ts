@@ -1,0 +1,178 @@
+/** What stands in messages is the same whether cells are read as MySQL stores them or in canonical form. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { columnFormat, MysqlType, type ColumnFacts } from "../../src/binlog/column-types.ts";
+import { ABSENT, NULL, type Column, type Rows } from "../../src/core/rows.ts";
+import { StoredRowsBuilder } from "../../src/core/stored-rows.ts";
+import { DebeziumFormat } from "../../src/formats/debezium.ts";
+import { changeOf, column as columnOf, tableOf } from "./rows.ts";
+
+const format = new DebeziumFormat({ name: "shop", tombstones: true, clock: { wallMs: () => 1 } });
+
+interface Stored {
+  readonly column: Column;
+  readonly form: ReturnType<typeof columnFormat>["form"];
+}
+
+function storedOf(
+  facts: Partial<ColumnFacts> & Pick<ColumnFacts, "type">,
+  nullable = true,
+): Stored {
+  const charset = facts.charset;
+  const all = { where: "column v", size: 0, scale: 0, unsigned: false, values: [], ...facts };
+  const { form, ...shape } = columnFormat({ ...all, charset });
+  return {
+    form,
+    column: columnOf("v", shape.type, { ...shape, nullable, unsigned: all.unsigned }),
+  };
+}
+
+/** A row with one cell; undefined stands for one that is absent, null for NULL. */
+function storedRows({ column, form }: Stored, cell: Buffer | null | undefined): Rows {
+  const builder = new StoredRowsBuilder();
+  const bytes = Buffer.concat([Buffer.from("head"), cell ?? Buffer.alloc(0)]);
+  builder.begin(bytes, 4);
+  builder.row(4, 1);
+  if (cell === undefined) builder.absent();
+  else if (cell === null) builder.null();
+  else builder.value(4, cell.length);
+  const table = tableOf([column]);
+  return builder.finish({ table, forms: [form], operation: "insert" }, bytes.length);
+}
+
+function shown(rows: Rows): string {
+  const change = changeOf(rows.table, "insert", [], { rows, count: 1 });
+  return format.messages(change, 0)[0]?.value?.toString("latin1") ?? "";
+}
+
+function shownByCanonical(stored: Stored, cell: Buffer): string {
+  const canonical = storedRows(stored, cell).cell(0, "after", 0);
+  const change = changeOf(tableOf([stored.column]), "insert", [[canonical]]);
+  return format.messages(change, 0)[0]?.value?.toString("latin1") ?? "";
+}
+
+const values = ["new", 'with "quotes"', "größer", ""].map(text => Buffer.from(text));
+const bothSigns = (type: number): Stored[] =>
+  [false, true].map(unsigned => storedOf({ type, unsigned }));
+const scales = [0, 1, 2, 3, 4, 5, 6];
+
+const fixed: readonly Stored[] = [
+  ...[MysqlType.tiny, MysqlType.short, MysqlType.int24, MysqlType.long].flatMap(bothSigns),
+  ...bothSigns(MysqlType.longlong),
+  storedOf({ type: MysqlType.year }),
+  storedOf({ type: MysqlType.bit, size: 1 }),
+  storedOf({ type: MysqlType.bit, size: 13 }),
+  ...[true, false].flatMap(nullable => [
+    storedOf({ type: MysqlType.date }, nullable),
+    ...scales.map(size => storedOf({ type: MysqlType.datetime2, size }, nullable)),
+    ...scales.map(size => storedOf({ type: MysqlType.timestamp2, size }, nullable)),
+    ...scales.map(size => storedOf({ type: MysqlType.time2, size }, nullable)),
+  ]),
+  storedOf({ type: MysqlType.enum, size: 1, charset: "utf8mb4", values }),
+  storedOf({ type: MysqlType.set, size: 1, charset: "utf8mb4", values }),
+];
+
+const prefixed: readonly Stored[] = [
+  storedOf({ type: MysqlType.varchar, size: 40, charset: "utf8mb4" }),
+  storedOf({ type: MysqlType.varchar, size: 400, charset: "latin1" }),
+  storedOf({ type: MysqlType.varchar, size: 40, charset: "binary" }),
+  storedOf({ type: MysqlType.string, size: 16, charset: "binary" }),
+  storedOf({ type: MysqlType.string, size: 16, charset: "ascii" }),
+  storedOf({ type: MysqlType.blob, size: 2, charset: "cp1251" }),
+  storedOf({ type: MysqlType.blob, size: 2, charset: "binary" }),
+];
+
+/** The two ways give the same text, or refuse the bytes both. */
+function expectSame(stored: Stored, cell: Buffer): void {
+  let canonical: string;
+  try {
+    canonical = shownByCanonical(stored, cell);
+  } catch (thrown) {
+    expect(() => shown(storedRows(stored, cell)), String(thrown)).toThrow();
+    return;
+  }
+  expect(shown(storedRows(stored, cell)), cell.toString("hex")).toBe(canonical);
+}
+
+const nameOf = ({ column, form }: Stored): string =>
+  `${column.unsigned ? "unsigned " : ""}${column.type}(${column.length}, ${form.size})`;
+
+/** These bytes without what no server writes: years after 9999, digits beyond those of the column. */
+function possible({ column }: Stored, bytes: Uint8Array): Buffer {
+  const cell = Buffer.from(bytes);
+  if (column.type === "date" && cell.readUIntLE(0, 3) >> 9 > 9999) cell[2] = 0;
+  if (column.type === "datetime") {
+    cell[0] = 0x80 | (cell[0] ?? 0);
+    if ((cell.readUIntBE(0, 3) >> 6) - 0x2_0000 >= 10_000 * 13) cell[0] = 0x80;
+  }
+  if (!["datetime", "timestamp", "time"].includes(column.type) || column.scale === 0) return cell;
+  const size = (column.scale + 1) >> 1;
+  const fraction = cell.readUIntBE(cell.length - size, size) % 100 ** size;
+  cell.writeUIntBE(
+    fraction - (column.scale % 2 === 0 ? 0 : fraction % 10),
+    cell.length - size,
+    size,
+  );
+  return cell;
+}
+
+describe("a stored cell", () => {
+  test.each(fixed.map(stored => [nameOf(stored), stored] as const))("of %s", (_, stored) => {
+    const { size } = stored.form;
+    const extremes = [0x00, 0x7f, 0x80, 0xff].flatMap(byte => [
+      Buffer.alloc(size, byte),
+      Buffer.concat([Buffer.alloc(size - 1, byte), Buffer.of(byte ^ 0x80)]),
+      Buffer.concat([Buffer.of(byte ^ 0x80), Buffer.alloc(size - 1, byte)]),
+    ]);
+    for (const cell of extremes) expectSame(stored, possible(stored, cell));
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: size, maxLength: size }), bytes =>
+        expectSame(stored, possible(stored, bytes)),
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each([0, 9, 10, 18, 30].map(scale => [scale] as const))("of DECIMAL(38,%i)", scale => {
+    const stored = storedOf({ type: MysqlType.decimal, size: 38, scale });
+    const bytes = fc.uint8Array({ minLength: stored.form.size, maxLength: stored.form.size });
+    fc.assert(fc.property(bytes, cell => expectSame(stored, Buffer.from(cell))));
+  });
+
+  test.each([MysqlType.float, MysqlType.double])("of real numbers, type %i", type => {
+    const stored = storedOf({ type });
+    const number = fc.double({ noNaN: true, noDefaultInfinity: true });
+    fc.assert(
+      fc.property(number, value => {
+        const cell = Buffer.alloc(stored.form.size);
+        if (type === MysqlType.float)
+          cell.writeFloatLE(Math.fround(value) === Infinity ? 1 : value);
+        else cell.writeDoubleLE(value);
+        expectSame(stored, cell);
+      }),
+    );
+  });
+
+  test.each(prefixed.map(stored => [nameOf(stored), stored] as const))("of %s", (_, stored) => {
+    const anyBytes = fc.uint8Array({ maxLength: 16 }).map(bytes => Buffer.from(bytes));
+    const anyText = fc.string({ unit: "binary", maxLength: 8 }).map(text => Buffer.from(text));
+    fc.assert(fc.property(fc.oneof(anyBytes, anyText), cell => expectSame(stored, cell)));
+  });
+
+  test("that is NULL is null, and one that is absent is left out", () => {
+    const stored = storedOf({ type: MysqlType.long });
+    expect(shown(storedRows(stored, null))).toContain('"after":{"v":null}');
+    expect(shown(storedRows(stored, undefined))).toContain('"after":{}');
+    expect([ABSENT, NULL]).not.toContain(0);
+  });
+});
+
+test("a message with text is written in the same way from a string as from bytes", () => {
+  const utf8 = storedOf({ type: MysqlType.varchar, size: 400, charset: "utf8mb4" });
+  const latin1 = storedOf({ type: MysqlType.varchar, size: 400, charset: "latin1" });
+  const cell = (text: string): Buffer => Buffer.from(text, "latin1");
+  for (const text of ["", "plain", '\u0000\t"\\\n', "z\u00e4h", '\u00e9\u00e9 "x"']) {
+    const bytes = Buffer.from(text, "utf8");
+    expect(shown(storedRows(latin1, cell(text)))).toBe(shown(storedRows(utf8, bytes)));
+  }
+});
