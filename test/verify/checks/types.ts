@@ -4,8 +4,12 @@ import { hostile } from "./hostile.ts";
 import { matrix } from "./matrix.ts";
 import { mutations } from "./mutations.ts";
 import { payload } from "./payload.ts";
+import { random } from "./random.ts";
 
-export const typesChecks = { matrix, mutations, hostile, payload } as const satisfies Record<
-  string,
-  Check
->;
+export const typesChecks = {
+  matrix,
+  random,
+  mutations,
+  hostile,
+  payload,
+} as const satisfies Record<string, Check>;
