@@ -22,7 +22,7 @@ const UTF8_CHARSETS: ReadonlySet<string> = new Set(["utf8mb4", "utf8mb3", "utf8"
 /** Collation id → name of its character set, as the server lists them. */
 export type Collations = ReadonlyMap<number, string>;
 
-/** Those of all servers that are supported: a file cannot be asked, and MariaDB lists some only elsewhere. */
+/** Those of all servers that are supported: a file cannot be asked. */
 export const KNOWN_COLLATIONS: Collations = new Map(
   Object.entries(COLLATION_IDS).flatMap(([charset, ranges]) =>
     ranges.split(" ").flatMap(range => {

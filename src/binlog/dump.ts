@@ -1,7 +1,7 @@
 /** One dump: a connection on which the server sends its binlog, until it is closed or cannot go on. */
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { KNOWN_COLLATIONS, type Collations } from "./charsets.ts";
+import type { Collations } from "./charsets.ts";
 import type { MysqlConnectionOptions } from "./connection.ts";
 import type { EventParts } from "./event-parts.ts";
 import type { DumpStart } from "./reader.ts";
@@ -79,6 +79,5 @@ export function collationMap(rows: unknown): Collations {
     );
   }
   const list = rows as readonly { readonly id: number | string; readonly charset: string }[];
-  const listed = list.map(({ id, charset }) => [Number(id), charset] as const);
-  return new Map([...KNOWN_COLLATIONS, ...listed]);
+  return new Map(list.map(({ id, charset }) => [Number(id), charset]));
 }

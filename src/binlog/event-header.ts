@@ -42,6 +42,10 @@ export const EventType = {
   mariadbStartEncryption: 164,
   mariadbQueryCompressed: 165,
   mariadbWriteRowsCompressedV1: 166,
+  mariadbUpdateRowsCompressedV1: 167,
+  mariadbDeleteRowsCompressedV1: 168,
+  mariadbWriteRowsCompressed: 169,
+  mariadbUpdateRowsCompressed: 170,
   mariadbDeleteRowsCompressed: 171,
 } as const;
 

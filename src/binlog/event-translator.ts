@@ -13,6 +13,7 @@ import type { Rows } from "../core/rows.ts";
 import { StoredRowsBuilder } from "../core/stored-rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
+import { compressedTooLarge, unpackRows } from "./compressed-rows.ts";
 import { EventFault } from "./event-fault.ts";
 import {
   EventType,
@@ -58,7 +59,17 @@ const ROWS: ReadonlyMap<number, RowsLayout> = new Map([
   [EventType.updateRows, { operation: "update", hasExtra: true }],
   [EventType.deleteRows, { operation: "delete", hasExtra: true }],
   [EventType.partialUpdateRows, { operation: "update", hasExtra: true, isPartial: true }],
+  [EventType.mariadbWriteRowsCompressedV1, packed("insert", false)],
+  [EventType.mariadbUpdateRowsCompressedV1, packed("update", false)],
+  [EventType.mariadbDeleteRowsCompressedV1, packed("delete", false)],
+  [EventType.mariadbWriteRowsCompressed, packed("insert", true)],
+  [EventType.mariadbUpdateRowsCompressed, packed("update", true)],
+  [EventType.mariadbDeleteRowsCompressed, packed("delete", true)],
 ]);
+
+function packed(operation: RowsLayout["operation"], hasExtra: boolean): RowsLayout {
+  return { operation, hasExtra, isCompressed: true };
+}
 
 /** Enough of a large event for its header and the number of its table. */
 const LARGE_HEAD_SIZE = 64;
@@ -279,6 +290,11 @@ export class EventTranslator {
     const mapped = this.#mappedFor(head.subarray(HEADER_SIZE));
     if (mapped === undefined) return;
     const { rowBytesMax } = this.#options;
+    if (layout.isCompressed === true) {
+      if (event.size > 2 * rowBytesMax) throw compressedTooLarge(event.size, 2 * rowBytesMax);
+      this.#rows(event.read(HEADER_SIZE, event.size - HEADER_SIZE), layout, place);
+      return;
+    }
     const options = { layout, mapped, builder: this.#builder, rowBytesMax, start: HEADER_SIZE };
     for (const rows of readLargeRows(event, options)) {
       this.#emitRows(rows, place);
@@ -340,8 +356,10 @@ export class EventTranslator {
 
   #rows(body: Buffer, layout: RowsLayout, place: Place): void {
     const mapped = this.#mappedFor(body);
-    if (mapped !== undefined)
-      this.#emitRows(readRows(body, { layout, mapped, builder: this.#builder }), place);
+    if (mapped === undefined) return;
+    const rows =
+      layout.isCompressed === true ? unpackRows(body, layout, 2 * this.#options.rowBytesMax) : body;
+    this.#emitRows(readRows(rows, { layout, mapped, builder: this.#builder }), place);
   }
 
   /** Undefined for rows that nobody wants. */
@@ -401,12 +419,6 @@ export class EventTranslator {
 
   #other(event: Buffer, type: number): void {
     if (SKIPPED.has(type)) return;
-    if (
-      type >= EventType.mariadbWriteRowsCompressedV1 &&
-      type <= EventType.mariadbDeleteRowsCompressed
-    ) {
-      throw new EventFault("its rows are compressed; run SET GLOBAL log_bin_compress = OFF");
-    }
     const reason = FAULTS.get(type);
     if (reason !== undefined) throw new EventFault(reason);
     if (isIgnorable(event)) return;

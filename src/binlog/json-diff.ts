@@ -8,7 +8,7 @@
  */
 import { ByteCursor } from "./byte-cursor.ts";
 import { EventFault } from "./event-fault.ts";
-import { jsonText } from "./json-text.ts";
+import { JSON_DEPTH_MAX, jsonText } from "./json-text.ts";
 
 const REPLACE = 0;
 const INSERT = 1;
@@ -94,6 +94,9 @@ function parsePath(path: string): Leg[] {
     const [, quoted, name, place] = found;
     if (quoted !== undefined) legs.push(JSON.parse(quoted) as string);
     else legs.push(name ?? Number(place));
+  }
+  if (legs.length > JSON_DEPTH_MAX) {
+    throw new EventFault("a difference of JSON documents lies deeper than any document does");
   }
   return legs;
 }

@@ -19,42 +19,112 @@ const TIME = 11;
 const DATETIME = 12;
 const DECIMAL = 246;
 
+/** No server makes a document with more levels. */
+export const JSON_DEPTH_MAX = 100;
+
 export function jsonText(document: Buffer): string {
   // MySQL itself shows a document of no bytes, which INSERT IGNORE can leave behind, as null.
   if (document.length === 0) return "null";
-  return valueText(document, document.readUInt8(0), 1);
+  return new JsonText(document).value(document.readUInt8(0), 1, 1);
 }
 
-function valueText(source: Buffer, type: number, at: number): string {
-  switch (type) {
-    case 0:
-    case 1:
-      return containerText(source, at, { isObject: true, isLarge: type === 1 });
-    case 2:
-    case 3:
-      return containerText(source, at, { isObject: false, isLarge: type === 3 });
-    case 4:
-      return literalText(source.readUInt8(at));
-    case 5:
-      return String(source.readInt16LE(at));
-    case 6:
-      return String(source.readUInt16LE(at));
-    case 7:
-      return String(source.readInt32LE(at));
-    case 8:
-      return String(source.readUInt32LE(at));
-    case 9:
-      return String(source.readBigInt64LE(at));
-    case 10:
-      return String(source.readBigUInt64LE(at));
-    case 11:
-      return jsonDoubleText(source.readDoubleLE(at));
-    case 12:
-      return JSON.stringify(variableBytes(source, at).toString("utf8"));
-    case 15:
-      return opaqueText(source.readUInt8(at), variableBytes(source, at + 1));
-    default:
-      throw new EventFault(`it holds JSON of the unknown type ${type}`);
+/** Offsets in a damaged document can lead anywhere, also back to where they stand. */
+class JsonText {
+  readonly #source: Buffer;
+  /** Every byte belongs to one value; a document that takes more of them shows some again and again. */
+  #bytesLeft: number;
+
+  constructor(source: Buffer) {
+    this.#source = source;
+    this.#bytesLeft = source.length;
+  }
+
+  value(type: number, at: number, depth: number): string {
+    const source = this.#source;
+    switch (type) {
+      case 0:
+      case 1:
+        return this.#container(at, { isObject: true, isLarge: type === 1, depth });
+      case 2:
+      case 3:
+        return this.#container(at, { isObject: false, isLarge: type === 3, depth });
+      case 4:
+        return literalText(source.readUInt8(at));
+      case 5:
+        return String(source.readInt16LE(at));
+      case 6:
+        return String(source.readUInt16LE(at));
+      case 7:
+        return String(source.readInt32LE(at));
+      case 8:
+        return String(source.readUInt32LE(at));
+      case 9:
+        return String(source.readBigInt64LE(at));
+      case 10:
+        return String(source.readBigUInt64LE(at));
+      case 11:
+        return jsonDoubleText(source.readDoubleLE(at));
+      case 12:
+        return JSON.stringify(this.#variableBytes(at).toString("utf8"));
+      case 15:
+        return opaqueText(source.readUInt8(at), this.#variableBytes(at + 1));
+      default:
+        throw new EventFault(`it holds JSON of the unknown type ${type}`);
+    }
+  }
+
+  #container(
+    at: number,
+    { isObject, isLarge, depth }: { isObject: boolean; isLarge: boolean; depth: number },
+  ): string {
+    if (depth > JSON_DEPTH_MAX) {
+      throw new EventFault(`it holds JSON of more than ${JSON_DEPTH_MAX} levels`);
+    }
+    const source = this.#source;
+    const width = isLarge ? 4 : 2;
+    const uint = (offset: number): number => source.readUIntLE(offset, width);
+    const inline = isLarge ? INLINE_32 : INLINE_16;
+    const count = uint(at);
+    const keys = at + 2 * width;
+    const values = isObject ? keys + count * (width + 2) : keys;
+    this.#spend(values + count * (width + 1) - at);
+    let text = isObject ? "{" : "[";
+    for (let i = 0; i < count; i += 1) {
+      if (i > 0) text += ", ";
+      if (isObject) {
+        const key = keys + i * (width + 2);
+        const name = this.#slice(at + uint(key), source.readUInt16LE(key + width));
+        text += `${JSON.stringify(name.toString("utf8"))}: `;
+      }
+      const entry = values + i * (width + 1);
+      const type = source.readUInt8(entry);
+      text += this.value(type, inline.has(type) ? entry + 1 : at + uint(entry + 1), depth + 1);
+    }
+    return text + (isObject ? "}" : "]");
+  }
+
+  /** Bytes with their length in front: seven bits a byte, lowest first. */
+  #variableBytes(at: number): Buffer {
+    let length = 0;
+    for (let i = 0; i < 5; i += 1) {
+      const byte = this.#source.readUInt8(at + i);
+      length += (byte & 0x7f) * 2 ** (7 * i);
+      if (byte < 0x80) return this.#slice(at + i + 1, length);
+    }
+    throw new EventFault("it holds JSON with a length that does not end");
+  }
+
+  #slice(start: number, length: number): Buffer {
+    if (start + length > this.#source.length) {
+      throw new EventFault("it holds JSON that is cut short");
+    }
+    this.#spend(length);
+    return this.#source.subarray(start, start + length);
+  }
+
+  #spend(bytes: number): void {
+    this.#bytesLeft -= bytes;
+    if (this.#bytesLeft < 0) throw new EventFault("it holds JSON whose parts overlap");
   }
 }
 
@@ -80,48 +150,6 @@ export function jsonDoubleText(value: number): string {
   if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${digits}`;
   const whole = digits.slice(0, power + 1).padEnd(power + 1, "0");
   return `${sign}${whole}.${digits.slice(power + 1) || "0"}`;
-}
-
-/** Bytes with their length in front: seven bits a byte, lowest first. */
-function variableBytes(source: Buffer, at: number): Buffer {
-  let length = 0;
-  for (let i = 0; i < 5; i += 1) {
-    const byte = source.readUInt8(at + i);
-    length += (byte & 0x7f) * 2 ** (7 * i);
-    if (byte < 0x80) return slice(source, at + i + 1, length);
-  }
-  throw new EventFault("it holds JSON with a length that does not end");
-}
-
-function slice(source: Buffer, start: number, length: number): Buffer {
-  if (start + length > source.length) throw new EventFault("it holds JSON that is cut short");
-  return source.subarray(start, start + length);
-}
-
-function containerText(
-  source: Buffer,
-  at: number,
-  { isObject, isLarge }: { isObject: boolean; isLarge: boolean },
-): string {
-  const width = isLarge ? 4 : 2;
-  const uint = (offset: number): number => source.readUIntLE(offset, width);
-  const inline = isLarge ? INLINE_32 : INLINE_16;
-  const count = uint(at);
-  const keys = at + 2 * width;
-  const values = isObject ? keys + count * (width + 2) : keys;
-  let text = isObject ? "{" : "[";
-  for (let i = 0; i < count; i += 1) {
-    if (i > 0) text += ", ";
-    if (isObject) {
-      const key = keys + i * (width + 2);
-      const name = slice(source, at + uint(key), source.readUInt16LE(key + width));
-      text += `${JSON.stringify(name.toString("utf8"))}: `;
-    }
-    const entry = values + i * (width + 1);
-    const type = source.readUInt8(entry);
-    text += valueText(source, type, inline.has(type) ? entry + 1 : at + uint(entry + 1));
-  }
-  return text + (isObject ? "}" : "]");
 }
 
 /** A value of a type that JSON does not have. */

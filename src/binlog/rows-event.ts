@@ -15,6 +15,8 @@ export interface RowsLayout {
   readonly hasExtra: boolean;
   /** The after image may hold only what changed in JSON columns. */
   readonly isPartial?: boolean;
+  /** The rows are packed (compressed-rows.ts). */
+  readonly isCompressed?: boolean;
 }
 
 /** The number by which rows refer to the table map before them: six bytes at the start of both bodies. */

@@ -47,7 +47,6 @@ describe("EventTranslator", () => {
     [26, /binlog\.000007:981.*INCIDENT/],
     [17, /LOAD DATA.*binlog_format = ROW/],
     [18, /LOAD DATA/],
-    [166, /log_bin_compress = OFF/],
     [20, /type 20 is not known/],
     [200, /type 200 is not known/],
   ])("stops at an event of type %i", (type, message) => {
@@ -90,6 +89,36 @@ describe("EventTranslator", () => {
       { kind: "heartbeat", nextPosition: 4_711 },
       { kind: "heartbeat", nextPosition: 2 * 2 ** 32 },
     ]);
+  });
+
+  describe("a transaction that is as long as its GTID event says", () => {
+    const begin = (length: number): ReturnType<typeof translator> => {
+      const made = translator();
+      made.feed({ type: 33, nextPosition: 1_000 }, { gtid: "u:1", transactionLength: length });
+      made.feed({ type: 2, nextPosition: 1_100 }, { query: "BEGIN" });
+      return made;
+    };
+
+    test("is taken", () => {
+      const { events, feed } = begin(219);
+      feed({ type: 16, nextPosition: 1_200 });
+      expect(events.map(({ kind }) => kind)).toEqual(["gtid", "begin", "commit"]);
+    });
+
+    test.each([218, 220, 4_711])("of %i bytes only", length => {
+      const { events, feed } = begin(length);
+      const damaged = /binlog\.000007:1181.*ends at 1200, but its GTID event says/;
+      expect(() => feed({ type: 16, nextPosition: 1_200 })).toThrow(damaged);
+      expect(events.map(({ kind }) => kind)).toEqual(["gtid", "begin"]);
+    });
+
+    test("may be a statement", () => {
+      const { feed } = translator();
+      feed({ type: 33, nextPosition: 1_000 }, { gtid: "u:1", transactionLength: 119 });
+      expect(() => feed({ type: 2, nextPosition: 1_101 }, { query: "CREATE TABLE a" })).toThrow(
+        /its GTID event says 1100/,
+      );
+    });
   });
 
   test("lets MariaDB's GTID open a transaction, unless it stands alone", () => {
