@@ -42,6 +42,8 @@ export interface ColumnFacts {
   readonly charset: string | undefined;
   /** Members of an ENUM or SET, in the column's character set. */
   readonly values: readonly Buffer[];
+  /** The column is declared as POINT. */
+  readonly isPoint: boolean;
 }
 
 export interface ColumnFormat extends Pick<Column, "type" | "length" | "scale"> {
@@ -142,7 +144,7 @@ function bytesFormat(facts: ColumnFacts): ColumnFormat {
     case MysqlType.json:
       return plain("json", cells.jsonForm(size));
     case MysqlType.geometry:
-      return plain("geometry", cells.bytesForm(size));
+      return { ...plain("geometry", cells.bytesForm(size)), length: facts.isPoint ? 1 : 0 };
     case MysqlType.vector:
       return plain("vector", cells.bytesForm(size));
     case MysqlType.enum:

@@ -63,6 +63,7 @@ export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
       unsigned: unsigned[i] ?? false,
       charset: charsetOf(metadata.collations[i], context.collations),
       values: metadata.values[i] ?? [],
+      isPoint: metadata.geometries[i] === POINT,
     };
     const format = columnFormat(facts);
     columns.push({
@@ -163,6 +164,7 @@ interface Metadata {
   signs: Buffer;
   readonly collations: number[];
   readonly values: Buffer[][];
+  readonly geometries: number[];
 }
 
 /** The fields of the optional metadata that matter here; others are skipped by their length. */
@@ -173,11 +175,15 @@ const Field = {
   columnName: 4,
   setValues: 5,
   enumValues: 6,
+  geometryType: 7,
   simplePrimaryKey: 8,
   prefixPrimaryKey: 9,
   enumSetDefaultCharset: 10,
   enumSetCharset: 11,
 } as const;
+
+/** Among the types of geometries. */
+const POINT = 1;
 
 const NO_SIGNS = Buffer.alloc(0);
 
@@ -213,6 +219,7 @@ function readMetadata(
     signs: NO_SIGNS,
     collations: [],
     values: [],
+    geometries: [],
   };
   const columnsOf: ColumnsOf = types =>
     storage.flatMap(({ type }, i) => (types.has(type) ? [i] : []));
@@ -256,6 +263,11 @@ function readField(
       return;
     case Field.enumValues:
       readValues(cursor, columnsOf(new Set([MysqlType.enum])), found.values);
+      return;
+    case Field.geometryType:
+      for (const column of columnsOf(new Set([MysqlType.geometry]))) {
+        found.geometries[column] = cursor.packedUint();
+      }
       return;
     case Field.simplePrimaryKey:
       while (!cursor.atEnd) found.primaryKey.push(cursor.packedUint());

@@ -3,7 +3,7 @@
  * without a text in between. A column of another type is left to its canonical form.
  */
 import type { Column, StoredForm } from "../core/rows.ts";
-import { writeNoDate } from "./debezium-values.ts";
+import { realText, writeNoDate } from "./debezium-values.ts";
 import { epochDayOf, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { StoredWriter } from "./object-writer.ts";
@@ -23,7 +23,9 @@ export function storedWriter(column: Column, form: StoredForm): StoredWriter | u
       return column.unsigned ? writeUnsignedBigint : writeSignedBigint;
     case "float":
     case "double":
-      return text && ((json, data, start, length) => json.ascii(text(data, start, length)));
+      return (
+        text && ((json, data, start, length) => json.ascii(realText(text(data, start, length))))
+      );
     case "decimal":
       return text && ((json, data, start, length) => writeQuoted(json, text(data, start, length)));
     case "char":

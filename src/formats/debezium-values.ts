@@ -74,6 +74,15 @@ function writeNumber(json: JsonWriter, cell: Buffer): void {
   json.raw(cell);
 }
 
+/** `1.0`, never `1`: whoever learns the types from the values must not take it for an integer. */
+export function realText(text: string): string {
+  return text.includes(".") || text.includes("e") ? text : `${text}.0`;
+}
+
+const writeReal: ValueWriter = (json, cell) => {
+  writeNumber(json, Buffer.from(realText(cell.toString("latin1"))));
+};
+
 const writeString: ValueWriter = (json, cell) => json.string(cell);
 const writeBase64: ValueWriter = (json, cell) => json.base64(cell);
 const writeBoolean: ValueWriter = (json, cell) => json.raw(cell.at(-1) === 1 ? TRUE : FALSE);
@@ -147,28 +156,30 @@ const writeTime: ValueWriter = (json, cell) => {
   json.integer(isNegative && micros > 0 ? -micros : micros);
 };
 
-const EPOCH = Buffer.from("1970-01-01 00:00:00.000000");
+const EPOCH = Buffer.from('"1970-01-01T00:00:00Z"');
 
-/**
- * ISO text in UTC with as many digits as the column has. The zero date is stored as second 0, which is
- * what Debezium shows, in a column that can be null too.
- */
-const writeTimestamp: ValueWriter = (json, cell) => {
-  const isZero = cell.length >= 10 && Number.isNaN(epochDay(cell));
-  const text = isZero ? EPOCH.subarray(0, cell.length) : cell;
-  json.byte(QUOTE);
-  json.raw(text.subarray(0, 10));
-  json.byte(LETTER_T);
-  json.raw(text.subarray(11));
-  json.byte(LETTER_Z);
-  json.byte(QUOTE);
-};
+/** ISO text in UTC with as many digits as the column has, except for the zero date. */
+function timestamp({ nullable }: Column): ValueWriter {
+  return (json, cell) => {
+    if (Number.isNaN(epochDay(cell))) {
+      json.raw(nullable ? NULL : EPOCH);
+      return;
+    }
+    json.byte(QUOTE);
+    json.raw(cell.subarray(0, 10));
+    json.byte(LETTER_T);
+    json.raw(cell.subarray(11));
+    json.byte(LETTER_Z);
+    json.byte(QUOTE);
+  };
+}
 
 const SRID_BYTES = 4;
 const POINT_WKB_BYTES = 21;
 
-function double(value: number): string {
-  return Number.isFinite(value) ? String(value) : "null";
+function real(value: number): string {
+  if (!Number.isFinite(value)) return "null";
+  return realText(Object.is(value, -0) ? "-0" : String(value));
 }
 
 function writeGeometry(json: JsonWriter, cell: Buffer, isPoint: boolean): void {
@@ -179,7 +190,7 @@ function writeGeometry(json: JsonWriter, cell: Buffer, isPoint: boolean): void {
     const isLittleEndian = wkb[0] !== 0;
     const x = isLittleEndian ? wkb.readDoubleLE(5) : wkb.readDoubleBE(5);
     const y = isLittleEndian ? wkb.readDoubleLE(13) : wkb.readDoubleBE(13);
-    json.ascii(`{"x":${double(x)},"y":${double(y)},"wkb":`);
+    json.ascii(`{"x":${real(x)},"y":${real(y)},"wkb":`);
   } else {
     json.ascii('{"wkb":');
   }
@@ -189,12 +200,11 @@ function writeGeometry(json: JsonWriter, cell: Buffer, isPoint: boolean): void {
 
 /** The shortest text that is read back as the same single-precision number. */
 function single(value: number): string {
-  if (!Number.isFinite(value)) return "null";
   for (let precision = 6; precision < 9; precision++) {
     const shorter = Number(value.toPrecision(precision));
-    if (Math.fround(shorter) === value) return String(shorter);
+    if (Math.fround(shorter) === value) return real(shorter);
   }
-  return String(Number(value.toPrecision(9)));
+  return real(Number(value.toPrecision(9)));
 }
 
 /** An array of single-precision numbers, lowest byte first. */
@@ -215,9 +225,10 @@ export function valueWriter(column: Column): ValueWriter {
     case "mediumint":
     case "int":
     case "bigint":
+      return writeNumber;
     case "float":
     case "double":
-      return writeNumber;
+      return writeReal;
     case "bit":
       return column.length === 1 ? writeBoolean : writeBits;
     case "year":
@@ -229,7 +240,7 @@ export function valueWriter(column: Column): ValueWriter {
     case "datetime":
       return column.scale <= 3 ? dateTimeMillis(column) : dateTimeMicros(column);
     case "timestamp":
-      return writeTimestamp;
+      return timestamp(column);
     case "binary":
       return fixedBinary(column.length);
     case "varbinary":

@@ -234,7 +234,13 @@ const cases: readonly TypeCase[] = [
     isBytes: true,
     shape: { type: "geometry" },
   },
-  { type: "POINT", values: ["POINT(1, -2.5)"], canonical: hex, isBytes: true },
+  {
+    type: "POINT",
+    values: ["POINT(1, -2.5)"],
+    canonical: hex,
+    isBytes: true,
+    shape: { type: "geometry", length: 1 },
+  },
   { type: "VARCHAR(5) COLLATE utf8mb4_bin", values: ["'last'"] },
 ];
 

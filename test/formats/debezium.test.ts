@@ -224,6 +224,9 @@ describe("Debezium's values", () => {
     ["DECIMAL", column("v", "decimal", { scale: 2 }), "-0.10", '"-0.10"'],
     ["FLOAT", column("v", "float"), "3.14", "3.14"],
     ["DOUBLE", column("v", "double"), "-1.5e-300", "-1.5e-300"],
+    ["DOUBLE without fraction", column("v", "double"), "100", "100.0"],
+    ["DOUBLE with exponent", column("v", "double"), "1e+21", "1e+21"],
+    ["negative zero", column("v", "double"), "-0", "-0.0"],
     ["BIT(1) set", column("v", "bit", { length: 1 }), Buffer.from([1]), "true"],
     ["BIT(1) clear", column("v", "bit", { length: 1 }), Buffer.from([0]), "false"],
     ["BIT(12)", column("v", "bit", { length: 12 }), Buffer.from([0x0a, 0xbc]), '"vAo="'],
@@ -241,7 +244,7 @@ describe("Debezium's values", () => {
       "VECTOR",
       column("v", "vector"),
       Buffer.from(Float32Array.of(1, -0.1, 3.4e38).buffer),
-      "[1,-0.1,3.4e+38]",
+      "[1.0,-0.1,3.4e+38]",
     ],
   ])("writes %s", (_, shape, cell, expected) => {
     expect(shown(shape, cell)).toBe(expected);
@@ -274,12 +277,9 @@ describe("Debezium's values", () => {
       wkb: base64,
       srid: null,
     });
-    expect(JSON.parse(shown(column("g", "geometry", { length: 1 }), srid(4326)))).toEqual({
-      x: 1.5,
-      y: -2,
-      wkb: base64,
-      srid: 4326,
-    });
+    expect(shown(column("g", "geometry", { length: 1 }), srid(4326))).toBe(
+      `{"x":1.5,"y":-2.0,"wkb":"${base64}","srid":4326}`,
+    );
   });
 
   test("counts days from year 1 to 9999", () => {
@@ -350,12 +350,18 @@ describe("Debezium's values", () => {
     ["2026-11-21 09:10:29.4", "2026-11-21T09:10:29.4Z"],
     ["2026-11-21 09:10:29.490", "2026-11-21T09:10:29.490Z"],
     ["2026-11-21 09:10:29.000000", "2026-11-21T09:10:29.000000Z"],
-    ["0000-00-00 00:00:00", "1970-01-01T00:00:00Z"],
-    ["0000-00-00 00:00:00.000", "1970-01-01T00:00:00.000Z"],
   ])("writes TIMESTAMP %s in ISO form with the column's digits", (cell, expected) => {
     for (const nullable of [true, false]) {
       expect(shown(column("t", "timestamp", { nullable }), cell)).toBe(JSON.stringify(expected));
     }
+  });
+
+  test("writes a zero TIMESTAMP as null, or as the epoch where the column cannot be null", () => {
+    const zero = "0000-00-00 00:00:00.000";
+    expect(shown(column("t", "timestamp"), zero)).toBe("null");
+    expect(shown(column("t", "timestamp", { nullable: false }), zero)).toBe(
+      '"1970-01-01T00:00:00Z"',
+    );
   });
 
   test.each(["0000-00-00", "2026-00-10", "2026-10-00", "2026-02-31", "2026-13-01", "1900-02-29"])(

@@ -19,7 +19,15 @@ function storedOf(
   nullable = true,
 ): Stored {
   const charset = facts.charset;
-  const all = { where: "column v", size: 0, scale: 0, unsigned: false, values: [], ...facts };
+  const all = {
+    where: "column v",
+    size: 0,
+    scale: 0,
+    unsigned: false,
+    values: [],
+    isPoint: false,
+    ...facts,
+  };
   const { form, ...shape } = columnFormat({ ...all, charset });
   return {
     form,
@@ -59,6 +67,8 @@ const scales = [0, 1, 2, 3, 4, 5, 6];
 const fixed: readonly Stored[] = [
   ...[MysqlType.tiny, MysqlType.short, MysqlType.int24, MysqlType.long].flatMap(bothSigns),
   ...bothSigns(MysqlType.longlong),
+  storedOf({ type: MysqlType.float }),
+  storedOf({ type: MysqlType.double }),
   storedOf({ type: MysqlType.year }),
   storedOf({ type: MysqlType.bit, size: 1 }),
   storedOf({ type: MysqlType.bit, size: 13 }),

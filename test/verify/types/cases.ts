@@ -238,7 +238,7 @@ const geometry: readonly TypeCase[] = [
       "ST_GeomFromText('MULTIPOINT(0 0,5 5)')",
     ],
   },
-  { type: "POINT", form: "geometry", values: ["POINT(1, -2.5)", "POINT(0, 0)"] },
+  { type: "POINT", form: "point", values: ["POINT(1, -2.5)", "POINT(0, 0)"] },
   {
     type: "LINESTRING",
     form: "geometry",

@@ -21,6 +21,7 @@ export type Form =
   | "json"
   | "bytes"
   | "geometry"
+  | "point"
   | "vector";
 
 /** What has to be asked of the column, so that the answer tells all of the value. */
@@ -35,6 +36,7 @@ export function question(form: Form, column: string): string {
       return `HEX(CAST(${column} AS BINARY))`;
     case "bytes":
     case "geometry":
+    case "point":
     case "vector":
       return `HEX(${column})`;
     default:
@@ -83,6 +85,8 @@ export function expected(form: Form, answer: string): ExactValue {
       return Buffer.from(answer, "hex").toString("base64");
     case "geometry":
       return geometryOf(Buffer.from(answer, "hex"));
+    case "point":
+      return pointOf(Buffer.from(answer, "hex"));
     case "vector":
       return vectorOf(Buffer.from(answer, "hex"));
     default:
@@ -120,17 +124,29 @@ function momentOf(text: string, unit: (micros: bigint) => bigint): ExactValue {
   return new Digits(String(unit(BigInt(ms) * 1_000n + timeMicros(text.slice(11)))));
 }
 
-function timestampText(text: string): string {
-  const moment = text.startsWith("0000-00-00") ? `1970-01-01${text.slice(10)}` : text;
-  return `${moment.replace(" ", "T")}Z`;
+function timestampText(text: string): string | null {
+  return text.startsWith("0000-00-00") ? null : `${text.replace(" ", "T")}Z`;
 }
 
-function geometryOf(stored: Buffer): ExactValue {
+type Fields = Readonly<Record<string, ExactValue>>;
+
+function geometryOf(stored: Buffer): Fields {
   const srid = stored.readUInt32LE(0);
   return {
     wkb: stored.toString("base64", 4),
     srid: srid === 0 ? null : new Digits(String(srid)),
   };
+}
+
+/** SRID, byte order and kind stand before the coordinates. */
+function pointOf(stored: Buffer): ExactValue {
+  const [x, y] = [stored.readDoubleLE(9), stored.readDoubleLE(17)];
+  return { x: real(x), y: real(y), ...geometryOf(stored) };
+}
+
+function real(value: number): Digits {
+  const text = String(value);
+  return new Digits(/[.e]/.test(text) ? text : `${text}.0`);
 }
 
 function vectorOf(stored: Buffer): ExactValue {
@@ -139,6 +155,6 @@ function vectorOf(stored: Buffer): ExactValue {
     const digits = [6, 7, 8, 9].find(
       count => Math.fround(Number(value.toPrecision(count))) === value,
     );
-    return new Digits(String(Number(value.toPrecision(digits ?? 9))));
+    return real(Number(value.toPrecision(digits ?? 9)));
   });
 }
