@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -91,4 +91,5 @@ async function build(folder: string): Promise<void> {
     CGO_ENABLED: "0",
   };
   await runCommand("go", ["build", "-o", join(folder, "rows"), "."], { cwd: source, env });
+  rmSync(env.GOCACHE, { recursive: true });
 }
