@@ -4,14 +4,7 @@ import type { Random } from "../random.ts";
 import type { Shape } from "./canonical.ts";
 import { GEOMETRY_KINDS, geometryValue, SRIDS } from "./random-geometry.ts";
 import { jsonValue, randomDouble } from "./random-json.ts";
-import {
-  hexLiteral,
-  quoted,
-  randomBytes,
-  randomText,
-  textValue,
-  type Charset,
-} from "./random-text.ts";
+import { hexLiteral, quoted, randomBytes, textValue, type Charset } from "./random-text.ts";
 
 export interface RandomType {
   /** As CREATE TABLE wants it. */
@@ -262,30 +255,38 @@ const bytes: Maker = ({ random }) => {
   };
 };
 
-/** One letter and numbers: texts that differ by accents alone would be the same member. */
-function memberNames(random: Random, count: number): string[] {
-  const letter = /[\p{L}]/u.exec(randomText(random, 9))?.[0] ?? "m";
-  const names = Array.from({ length: count }, (_, i) => `${letter}${i}`);
-  if (random.chance(0.3)) names[random.int(0, count - 1)] = 'it\'s a \\ "member"';
-  return names;
-}
-
-/** A set of characters that has all of the members, so that they are what the server stores. */
-const WHOLE = ["utf8mb4", "utf16", "utf32", "utf16le", "gb18030"];
+/** Letters that a set has, so that the members are what the server stores. */
+const LETTERS: Readonly<Record<string, string>> = {
+  ...{ ascii: "ab", latin1: "éß", latin2: "žł", latin5: "ış", latin7: "ģņ", cp1250: "řś" },
+  ...{ cp1251: "жё", cp1256: "عپ", cp850: "öÐ", cp866: "юя", greek: "λά", hebrew: "שא" },
+  ...{ koi8r: "йъ", koi8u: "їґ", tis620: "กฮ", macroman: "ñœ", armscii8: "ԱՖ", geostd8: "აჰ" },
+  ...{ big5: "中臺", gb2312: "中国", gbk: "這镕", euckr: "한글", sjis: "表ソ", cp932: "髙①" },
+  ...{ ujis: "漢カ", eucjpms: "髙①", ucs2: "ž中", utf8: "é中", utf8mb3: "é中" },
+  ...{ utf8mb4: "é中😀", utf16: "é中😀", utf16le: "é中😀", utf32: "é中😀", gb18030: "é中😀" },
+};
 
 function memberCharset({ random, charsets }: Surroundings): Charset {
-  return random.pick(charsets.filter(({ name }) => WHOLE.includes(name)));
+  return random.pick(charsets.filter(({ name }) => LETTERS[name] !== undefined));
+}
+
+/** One letter and numbers: texts that differ by accents alone would be the same member. */
+function memberNames(random: Random, charset: Charset, count: number): string[] {
+  const letter = random.pick(Array.from(LETTERS[charset.name] ?? "m"));
+  const names = Array.from({ length: count }, (_, i) => `${letter}${i}`);
+  if (random.chance(0.3)) names[random.int(0, count - 1)] = 'it\'s a "member"';
+  return names;
 }
 
 const choice: Maker = around => {
   const { random } = around;
   const count = random.pick([1, 2, 5, 254, 255, 256, 300]);
-  const members = memberNames(random, count);
+  const charset = memberCharset(around);
+  const members = memberNames(random, charset, count);
   if (random.chance(0.2)) members[random.int(0, count - 1)] = "a,b";
   if (random.chance(0.2)) members[random.int(0, count - 1)] = "";
   const list = members.map(quoted).join(",");
   return {
-    sql: `ENUM(${list}) ${collated(memberCharset(around), random)}`,
+    sql: `ENUM(${list}) ${collated(charset, random)}`,
     shape: { kind: "enum", members },
     key: "whole",
     value: () => edgeOr(random, ["0", "1", String(count)], () => String(random.int(1, count))),
@@ -295,12 +296,13 @@ const choice: Maker = around => {
 const set: Maker = around => {
   const { random } = around;
   const count = random.pick([1, 2, 7, 8, 9, 16, 17, 24, 25, 32, 33, 63, 64]);
-  const members = memberNames(random, count);
+  const charset = memberCharset(around);
+  const members = memberNames(random, charset, count);
   const all = 2n ** BigInt(count) - 1n;
   const any = (): bigint =>
     ((BigInt(random.int(0, 2 ** 32 - 1)) << 32n) | BigInt(random.int(0, 2 ** 32 - 1))) & all;
   return {
-    sql: `SET(${members.map(quoted).join(",")}) ${collated(memberCharset(around), random)}`,
+    sql: `SET(${members.map(quoted).join(",")}) ${collated(charset, random)}`,
     shape: { kind: "set", members },
     key: "whole",
     value: () =>
@@ -354,11 +356,7 @@ const vector: Maker = ({ random }) => {
 const GENERATED = [
   ["BIGINT", "row_version * 4294967296 - row_no", { kind: "integer", bits: 64, unsigned: false }],
   ["DECIMAL(20,5)", "row_no / 7", { kind: "decimal" }],
-  [
-    "VARCHAR(90) CHARACTER SET utf8mb4",
-    "CONCAT('v', row_no)",
-    { kind: "text", charset: "utf8mb4" },
-  ],
+  ["VARCHAR(90) CHARACTER SET utf8mb4", "HEX(row_no)", { kind: "text", charset: "utf8mb4" }],
   ["VARBINARY(40)", "UNHEX(LPAD(HEX(row_version), 8, '0'))", { kind: "bytes", size: 0 }],
 ] as const satisfies readonly (readonly [string, string, Shape])[];
 
