@@ -343,19 +343,16 @@ export class Assembler {
 
   #mark(cutAt: number): Mark {
     const transaction = this.#transaction;
-    const common = { serverUuid: this.#options.serverUuid, eventTimeS: this.#eventTimeS };
+    const { serverUuid } = this.#options;
+    const eventTimeS = this.#eventTimeS;
     if (__MUTANT__ === "gtid-before-commit" && transaction?.gtid !== undefined) {
       const boundary = { ...this.#boundary, position: cutAt };
-      return {
-        ...common,
-        boundary,
-        gtids: [transaction.gtid],
-        anonymous: false,
-        transaction: undefined,
-      };
+      const gtids = [transaction.gtid];
+      return { serverUuid, eventTimeS, boundary, gtids, anonymous: false, transaction: undefined };
     }
     return {
-      ...common,
+      serverUuid,
+      eventTimeS,
       boundary: this.#boundary,
       gtids: this.#gtids,
       anonymous: this.#anonymous,

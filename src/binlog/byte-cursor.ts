@@ -35,13 +35,17 @@ export class ByteCursor {
   }
 
   take(size: number): Buffer {
+    const start = this.offset;
+    this.skip(size);
+    return this.bytes.subarray(start, this.offset);
+  }
+
+  skip(size: number): void {
     const end = this.offset + size;
     if (end > this.bytes.length) {
       throw new EventFault(`it ends ${end - this.bytes.length} bytes before its content does`);
     }
-    const taken = this.bytes.subarray(this.offset, end);
     this.offset = end;
-    return taken;
   }
 
   /** A string with one byte of length in front. */

@@ -65,7 +65,7 @@ class JsonText {
       case 11:
         return jsonDoubleText(source.readDoubleLE(at));
       case 12:
-        return JSON.stringify(this.#variableBytes(at).toString("utf8"));
+        return quoted(this.#variableBytes(at));
       case 15:
         return opaqueText(source.readUInt8(at), this.#variableBytes(at + 1));
       default:
@@ -82,7 +82,8 @@ class JsonText {
     }
     const source = this.#source;
     const width = isLarge ? 4 : 2;
-    const uint = (offset: number): number => source.readUIntLE(offset, width);
+    const uint = (offset: number): number =>
+      isLarge ? source.readUInt32LE(offset) : source.readUInt16LE(offset);
     const inline = isLarge ? INLINE_32 : INLINE_16;
     const count = uint(at);
     const keys = at + 2 * width;
@@ -93,8 +94,7 @@ class JsonText {
       if (i > 0) text += ", ";
       if (isObject) {
         const key = keys + i * (width + 2);
-        const name = this.#slice(at + uint(key), source.readUInt16LE(key + width));
-        text += `${JSON.stringify(name.toString("utf8"))}: `;
+        text += `${quoted(this.#slice(at + uint(key), source.readUInt16LE(key + width)))}: `;
       }
       const entry = values + i * (width + 1);
       const type = source.readUInt8(entry);
@@ -126,6 +126,34 @@ class JsonText {
     this.#bytesLeft -= bytes;
     if (this.#bytesLeft < 0) throw new EventFault("it holds JSON whose parts overlap");
   }
+}
+
+interface KeptText {
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+const KEPT_LENGTH = 16;
+/** Short texts are mostly keys, and the same in every row: so many of the last ones are kept. */
+const kept = new Array<KeptText | undefined>(256);
+
+/** The text in these bytes as a JSON string. */
+function quoted(bytes: Buffer): string {
+  if (bytes.length > KEPT_LENGTH) return JSON.stringify(bytes.toString("utf8"));
+  let hash = bytes.length;
+  for (let i = 0; i < bytes.length; i += 1) hash = (hash * 31 + (bytes[i] as number)) & 0xff;
+  const found = kept[hash];
+  if (found !== undefined && isSame(found.bytes, bytes)) return found.text;
+  const text = JSON.stringify(bytes.toString("utf8"));
+  kept[hash] = { bytes: Buffer.from(bytes), text };
+  return text;
+}
+
+/** For so few bytes a loop beats the call into Buffer.equals. */
+function isSame(one: Buffer, other: Buffer): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i += 1) if (one[i] !== other[i]) return false;
+  return true;
 }
 
 function literalText(code: number): string {

@@ -28,6 +28,8 @@ export class DecimalFormat {
   readonly size: number;
   readonly #integer: readonly DecimalGroup[];
   readonly #fraction: readonly DecimalGroup[];
+  /** What the bit of the sign adds to the first group. */
+  readonly #signValue: number;
 
   constructor(precision: number, scale: number) {
     const integerDigits = precision - scale;
@@ -40,32 +42,43 @@ export class DecimalFormat {
     const rest = (digits: number): DecimalGroup[] => (digits % 9 ? [group(digits % 9)] : []);
     this.#integer = [...rest(integerDigits), ...full(integerDigits)];
     this.#fraction = [...full(scale), ...rest(scale)];
-    this.size = [...this.#integer, ...this.#fraction].reduce((sum, { bytes }) => sum + bytes, 0);
+    const groups = [...this.#integer, ...this.#fraction];
+    this.size = groups.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#signValue = 2 ** (8 * (groups[0]?.bytes ?? 1) - 1);
   }
 
   /** The sign is the top bit of the first byte, inverted; of a negative number every bit is. */
   text(source: Buffer, start: number): string {
-    const negative = source.readUInt8(start) < 0x80;
-    let offset = start;
-    let digitsSum = 0;
-    const next = (bytes: number): number => {
-      let value = source.readUIntBE(offset, bytes);
-      if (offset === start) value += negative ? 2 ** (8 * bytes - 1) : -(2 ** (8 * bytes - 1));
-      if (negative) value = 2 ** (8 * bytes) - 1 - value;
-      offset += bytes;
-      digitsSum += value;
-      return value;
-    };
+    const isNegative = (source[start] ?? 0) < 0x80;
+    const inverted = isNegative ? 0xff : 0;
+    let at = start;
+    let sign = this.#signValue;
+    let isZero = true;
     let text = "";
     for (const { bytes } of this.#integer) {
-      const value = next(bytes);
+      const value = groupAt(source, at, bytes, inverted) - sign;
+      at += bytes;
+      sign = 0;
+      if (value !== 0) isZero = false;
       if (text !== "") text += String(value).padStart(9, "0");
       else if (value !== 0) text = String(value);
     }
     if (text === "") text = "0";
     if (this.#fraction.length > 0) text += ".";
-    for (const { bytes, digits } of this.#fraction)
-      text += String(next(bytes)).padStart(digits, "0");
-    return negative && digitsSum > 0 ? `-${text}` : text;
+    for (const { bytes, digits } of this.#fraction) {
+      const value = groupAt(source, at, bytes, inverted) - sign;
+      at += bytes;
+      sign = 0;
+      if (value !== 0) isZero = false;
+      text += String(value).padStart(digits, "0");
+    }
+    return isNegative && !isZero ? `-${text}` : text;
   }
+}
+
+/** Up to four bytes, highest first, each of them with the bits of `inverted` the other way round. */
+function groupAt(source: Buffer, at: number, bytes: number, inverted: number): number {
+  let value = 0;
+  for (let i = at; i < at + bytes; i += 1) value = value * 256 + ((source[i] ?? 0) ^ inverted);
+  return value;
 }

@@ -21,7 +21,7 @@ export interface RowsLayout {
 
 /** The number by which rows refer to the table map before them: six bytes at the start of both bodies. */
 export function tableIdOf(body: Buffer): number {
-  return body.readUIntLE(0, 6);
+  return body.readUInt32LE(0) + body.readUInt16LE(4) * 2 ** 32;
 }
 
 /** An empty rows event only says that the statement ends; MySQL writes one for the table id 0xffffff. */
@@ -123,33 +123,53 @@ interface ImageShape extends MappedTable {
 }
 
 /** Reads up to the first row. */
-function readHead(body: Buffer, { layout, mapped }: RowsTask): Images {
+function readHead(body: Buffer, task: RowsTask): Images {
+  const { layout, mapped } = task;
+  const { table, forms } = mapped;
   const cursor = new ByteCursor(body, 8);
-  if (layout.hasExtra) cursor.take(cursor.uint(2) - 2);
+  if (layout.hasExtra) cursor.skip(cursor.uint(2) - 2);
   const width = cursor.packedUint();
-  if (width !== mapped.forms.length) {
+  if (width !== forms.length) {
     throw new EventFault(
-      `rows of ${nameOf(mapped.table)} have ${width} columns, its table map has ${mapped.forms.length}`,
+      `rows of ${nameOf(table)} have ${width} columns, its table map has ${forms.length}`,
     );
   }
-  const first = imageShape(mapped, cursor.take((width + 7) >> 3));
-  const isUpdate = layout.operation === "update";
-  const second = isUpdate ? imageShape(mapped, cursor.take((width + 7) >> 3)) : undefined;
+  const first = readShape(cursor, mapped);
+  const second = layout.operation === "update" ? readShape(cursor, mapped) : undefined;
   requireKey(first);
   return { first, second, end: cursor.offset };
 }
 
+/** Shapes without anything missing, which nearly all rows have. */
+const wholeShapes = new WeakMap<MappedTable, ImageShape>();
+
+function readShape(cursor: ByteCursor, mapped: MappedTable): ImageShape {
+  const { table, forms } = mapped;
+  const from = cursor.offset;
+  cursor.skip((forms.length + 7) >> 3);
+  if (!isFull(cursor.bytes, from, forms.length)) {
+    return imageShape(mapped, cursor.bytes.subarray(from, cursor.offset));
+  }
+  let whole = wholeShapes.get(mapped);
+  if (whole === undefined) {
+    whole = { table, forms, present: undefined, nullBytes: (forms.length + 7) >> 3 };
+    wholeShapes.set(mapped, whole);
+  }
+  return whole;
+}
+
 function imageShape({ table, forms }: MappedTable, bits: Buffer): ImageShape {
-  const nullBytes = (forms.length + 7) >> 3;
-  if (isFull(bits, forms.length)) return { table, forms, present: undefined, nullBytes };
   const present = new Set<number>();
   for (let i = 0; i < forms.length; i += 1) if (isSet(bits, i)) present.add(i);
   return { table, forms, present, nullBytes: (present.size + 7) >> 3 };
 }
 
-function isFull(bits: Buffer, count: number): boolean {
-  for (let i = 0; i < count; i += 1) if (!isSet(bits, i)) return false;
-  return true;
+/** Whether the first `count` bits from the byte `from` on are all set. */
+function isFull(bits: Buffer, from: number, count: number): boolean {
+  const wholeBytes = count >> 3;
+  for (let i = from; i < from + wholeBytes; i += 1) if (bits[i] !== 0xff) return false;
+  const rest = (1 << (count & 7)) - 1;
+  return rest === 0 || ((bits[from + wholeBytes] ?? 0) & rest) === rest;
 }
 
 function isSet(bits: Buffer, i: number): boolean {

@@ -25,6 +25,7 @@ export class TableCache {
   #context: MapContext = { collations: new Map(), serverVersion: "" };
   /** By name, over the whole stream. */
   readonly #known = new Map<string, Known>();
+  #last: Known | undefined;
   /** By number, within one transaction: numbers are given anew when a table is opened again. */
   readonly #mapped = new Map<number, Known>();
 
@@ -41,9 +42,16 @@ export class TableCache {
     if (serverVersion === this.#context.serverVersion) return;
     this.#context = { ...this.#context, serverVersion };
     this.#known.clear();
+    this.#last = undefined;
   }
 
   map(body: Buffer): void {
+    // Mostly it is the table of the statement before.
+    if (!this.#last?.body.equals(body.subarray(TABLE_ID_SIZE))) this.#last = this.#find(body);
+    this.#mapped.set(tableIdOf(body), this.#last);
+  }
+
+  #find(body: Buffer): Known {
     const key = nameKey(body);
     let known = this.#known.get(key);
     if (!known?.body.equals(body.subarray(TABLE_ID_SIZE))) {
@@ -51,7 +59,7 @@ export class TableCache {
       if (this.#known.size >= TABLES_MAX) this.#known.clear();
       this.#known.set(key, known);
     }
-    this.#mapped.set(tableIdOf(body), known);
+    return known;
   }
 
   #learn(body: Buffer): Known {

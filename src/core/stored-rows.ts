@@ -35,6 +35,7 @@ export class StoredRows implements Rows, StoredCells {
   readonly count: number;
   readonly data: Buffer;
   readonly index: Uint32Array;
+  readonly bytes: number;
   readonly #end: number;
   readonly #perRow: number;
 
@@ -45,16 +46,13 @@ export class StoredRows implements Rows, StoredCells {
     this.count = options.count;
     this.data = options.data;
     this.index = options.index;
+    this.bytes = options.data.length + options.index.length * Uint32Array.BYTES_PER_ELEMENT;
     this.#end = options.end;
     this.#perRow = numbersPerRow(options.forms.length, options.operation);
   }
 
   get stored(): StoredCells {
     return this;
-  }
-
-  get bytes(): number {
-    return this.data.length + this.index.byteLength;
   }
 
   first(row: number, image: Image): number {

@@ -3,12 +3,14 @@
  * without a text in between. A column of another type is left to its canonical form.
  */
 import type { Column, StoredForm } from "../core/rows.ts";
-import { realText, writeNoDate } from "./debezium-values.ts";
+import { realText, writeNoDate, writeNoMoment } from "./debezium-values.ts";
 import { epochDayOf, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { StoredWriter } from "./object-writer.ts";
 
 const QUOTE = 0x22;
+const LETTER_T = 0x54;
+const LETTER_Z = 0x5a;
 
 /** The writer for a column; undefined for one that has none here. */
 export function storedWriter(column: Column, form: StoredForm): StoredWriter | undefined {
@@ -40,6 +42,8 @@ export function storedWriter(column: Column, form: StoredForm): StoredWriter | u
       return date(column);
     case "datetime":
       return datetime(column);
+    case "timestamp":
+      return text && timestamp(column, text);
     default:
       return undefined;
   }
@@ -85,10 +89,29 @@ function writeQuoted(json: JsonWriter, text: string): void {
   json.byte(QUOTE);
 }
 
+const DATE_LENGTH = 10;
+
+/** `YYYY-MM-DD HH:MM:SS` with its fraction, as ISO writes it. */
+function timestamp(column: Column, text: NonNullable<StoredForm["text"]>): StoredWriter {
+  return (json, data, start, length) => {
+    const moment = text(data, start, length);
+    if (moment.startsWith("0000")) {
+      writeNoMoment(json, column);
+      return;
+    }
+    json.byte(QUOTE);
+    json.ascii(moment.slice(0, DATE_LENGTH));
+    json.byte(LETTER_T);
+    json.ascii(moment.slice(DATE_LENGTH + 1));
+    json.byte(LETTER_Z);
+    json.byte(QUOTE);
+  };
+}
+
 /** Day, month and year in five, four and fifteen bits, lowest first. */
 function date(column: Column): StoredWriter {
   return (json, data, start) => {
-    const packed = data.readUIntLE(start, 3);
+    const packed = byte(data, start) | (byte(data, start + 1) << 8) | (byte(data, start + 2) << 16);
     const day = epochDayOf(packed >> 9, (packed >> 5) & 15, packed & 31);
     if (Number.isNaN(day)) writeNoDate(json, column);
     else json.integer(day);
@@ -108,7 +131,7 @@ function datetime(column: Column): StoredWriter {
   // What is stored counts hundredths, ten-thousandths or millionths.
   const toMicros = POWERS_OF_TEN[6 - 2 * fractionBytes] as number;
   return (json, data, start) => {
-    const upper = data.readUIntBE(start, 3);
+    const upper = (byte(data, start) << 16) | (byte(data, start + 1) << 8) | byte(data, start + 2);
     const yearMonth = (upper >> 6) & 0x1_ffff;
     const year = Math.floor(yearMonth / 13);
     const day = epochDayOf(year, yearMonth - year * 13, (upper >> 1) & 31);
@@ -116,13 +139,18 @@ function datetime(column: Column): StoredWriter {
       writeNoDate(json, column);
       return;
     }
-    const lower = data.readUInt16BE(start + 3);
+    const lower = (byte(data, start + 3) << 8) | byte(data, start + 4);
     const hour = ((upper & 1) << 4) | (lower >> 12);
     const minute = (lower >> 6) & 63;
     const seconds = day * SECONDS_PER_DAY + hour * 3600 + minute * 60 + (lower & 63);
-    const fraction = fractionBytes === 0 ? 0 : data.readUIntBE(start + 5, fractionBytes);
+    let fraction = 0;
+    for (let i = 0; i < fractionBytes; i++) fraction = fraction * 256 + byte(data, start + 5 + i);
     const micros = fraction * toMicros;
     if (hasMillis) json.integer(seconds * 1000 + Math.floor(micros / 1000));
     else writeMicros(json, seconds, micros);
   };
+}
+
+function byte(data: Buffer, at: number): number {
+  return data[at] as number;
 }

@@ -158,11 +158,16 @@ const writeTime: ValueWriter = (json, cell) => {
 
 const EPOCH = Buffer.from('"1970-01-01T00:00:00Z"');
 
+/** The zero date: null, or the epoch in a column that cannot be null. */
+export function writeNoMoment(json: JsonWriter, { nullable }: Column): void {
+  json.raw(nullable ? NULL : EPOCH);
+}
+
 /** ISO text in UTC with as many digits as the column has, except for the zero date. */
-function timestamp({ nullable }: Column): ValueWriter {
+function timestamp(column: Column): ValueWriter {
   return (json, cell) => {
     if (Number.isNaN(epochDay(cell))) {
-      json.raw(nullable ? NULL : EPOCH);
+      writeNoMoment(json, column);
       return;
     }
     json.byte(QUOTE);

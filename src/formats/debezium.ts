@@ -35,9 +35,11 @@ interface TableWriters {
   readonly key: KeyWriter;
 }
 
-/** The parts of `source` around the row's number, which are the same for all rows of one event. */
+/** The parts of `source` around position and row, which are mostly the same for a whole transaction. */
 interface SourceParts {
-  readonly origin: RowsOrigin;
+  readonly file: string;
+  readonly serverId: number;
+  readonly timestampS: number;
   readonly transaction: Transaction;
   readonly table: TableShape;
   readonly head: Buffer;
@@ -48,16 +50,12 @@ const WRITERS = { canonical: valueWriter, stored: storedWriter };
 const BEFORE = Buffer.from('{"before":');
 const AFTER = Buffer.from(',"after":');
 const NULL = Buffer.from("null");
-const TS_US = Buffer.from(',"ts_us":');
-const TS_NS = Buffer.from(',"ts_ns":');
-const THOUSAND = Buffer.from("000");
-const MILLION = Buffer.from("000000");
-const BRACE_CLOSE = 0x7d;
+const ROW = Buffer.from(',"row":');
 
 const OPERATIONS = {
-  c: Buffer.from(',"transaction":null,"op":"c","ts_ms":'),
-  u: Buffer.from(',"transaction":null,"op":"u","ts_ms":'),
-  d: Buffer.from(',"transaction":null,"op":"d","ts_ms":'),
+  c: Buffer.from(',"transaction":null,"op":"c"'),
+  u: Buffer.from(',"transaction":null,"op":"u"'),
+  d: Buffer.from(',"transaction":null,"op":"d"'),
 } as const;
 
 export class DebeziumFormat implements Format {
@@ -68,6 +66,9 @@ export class DebeziumFormat implements Format {
   readonly #tables = new WeakMap<TableShape, TableWriters>();
   readonly #json = new JsonWriter();
   #lastSource: SourceParts | undefined;
+  #nowMs = Number.NaN;
+  /** The end of every message of this millisecond. */
+  #ending = Buffer.alloc(0);
 
   constructor(options: DebeziumFormatOptions) {
     this.#options = options;
@@ -128,20 +129,22 @@ export class DebeziumFormat implements Format {
 
     const source = this.#source(change);
     json.raw(source.head);
+    json.integer(change.origin.position);
+    json.raw(ROW);
     json.integer(row);
     json.raw(source.tail);
-
-    const nowMs = Math.floor(this.#options.clock.wallMs());
     json.raw(OPERATIONS[operation]);
-    json.integer(nowMs);
-    json.raw(TS_US);
-    json.integer(nowMs);
-    json.raw(THOUSAND);
-    json.raw(TS_NS);
-    json.integer(nowMs);
-    json.raw(MILLION);
-    json.byte(BRACE_CLOSE);
+    json.raw(this.#end());
     return json.take();
+  }
+
+  #end(): Buffer {
+    const nowMs = Math.floor(this.#options.clock.wallMs());
+    if (nowMs !== this.#nowMs) {
+      this.#nowMs = nowMs;
+      this.#ending = Buffer.from(`,"ts_ms":${nowMs},"ts_us":${nowMs}000,"ts_ns":${nowMs}000000}`);
+    }
+    return this.#ending;
   }
 
   #writers(table: TableShape): TableWriters {
@@ -156,31 +159,35 @@ export class DebeziumFormat implements Format {
     return writers;
   }
 
-  /** Rows come event by event, so remembering the last one is enough. */
-  #source(change: Change): SourceParts {
-    const { origin, transaction } = change;
-    const { table } = change.rows;
+  /** Rows come in the order of the binlog, so remembering the last one is enough. */
+  #source({ origin, transaction, rows: { table } }: Change): SourceParts {
+    const { file, serverId, timestampS } = origin;
     const last = this.#lastSource;
-    if (last?.origin === origin && last.transaction === transaction && last.table === table) {
+    if (
+      last?.transaction === transaction &&
+      last.table === table &&
+      last.timestampS === timestampS &&
+      last.serverId === serverId &&
+      last.file === file
+    ) {
       return last;
     }
-    const parts = { origin, transaction, table, ...this.#sourceParts(change) };
-    this.#lastSource = parts;
-    return parts;
+    const { thread } = transaction;
+    const head = Buffer.from(this.#sourceHead(origin, transaction, table));
+    const tail = Buffer.from(`,"thread":${thread ?? "null"},"query":null}`);
+    this.#lastSource = { file, serverId, timestampS, transaction, table, head, tail };
+    return this.#lastSource;
   }
 
-  #sourceParts({ origin, transaction, rows }: Change): Pick<SourceParts, "head" | "tail"> {
-    const { database, name } = rows.table;
+  #sourceHead(origin: RowsOrigin, transaction: Transaction, table: TableShape): string {
     // The header of an event holds seconds; MySQL adds the moment of the commit to the GTID.
     const tsUs = transaction.committedAtUs ?? origin.timestampS * 1_000_000;
     const tsMs = Math.floor(tsUs / 1000);
-    const head =
-      `${this.#sourceStart},"ts_ms":${tsMs},"snapshot":"false","db":${JSON.stringify(database)},` +
+    return (
+      `${this.#sourceStart},"ts_ms":${tsMs},"snapshot":"false","db":${JSON.stringify(table.database)},` +
       `"sequence":null,"ts_us":${tsUs},"ts_ns":${tsUs}${tsUs === 0 ? "" : "000"},` +
-      `"table":${JSON.stringify(name)},"server_id":${origin.serverId},` +
-      `"gtid":${JSON.stringify(transaction.gtid ?? null)},"file":${JSON.stringify(origin.file)},` +
-      `"pos":${origin.position},"row":`;
-    const tail = `,"thread":${transaction.thread ?? "null"},"query":null}`;
-    return { head: Buffer.from(head), tail: Buffer.from(tail) };
+      `"table":${JSON.stringify(table.name)},"server_id":${origin.serverId},` +
+      `"gtid":${JSON.stringify(transaction.gtid ?? null)},"file":${JSON.stringify(origin.file)},"pos":`
+    );
   }
 }

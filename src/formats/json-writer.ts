@@ -98,8 +98,14 @@ export class JsonWriter {
 
   /** ASCII text that is JSON already. */
   ascii(text: string): void {
-    this.#reserve(text.length);
-    this.#end += this.#buffer.write(text, this.#end, "latin1");
+    const { length } = text;
+    this.#reserve(length);
+    if (length <= SHORT_BYTES) {
+      const buffer = this.#buffer;
+      let end = this.#end;
+      for (let i = 0; i < length; i++) buffer[end++] = text.charCodeAt(i);
+      this.#end = end;
+    } else this.#end += this.#buffer.write(text, this.#end, "latin1");
   }
 
   /** A string whose content is given as UTF-8 bytes, from `from` to before `to`. */

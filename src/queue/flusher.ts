@@ -18,8 +18,8 @@ import type { PendingChannel } from "./pending-channel.ts";
 interface Delivery {
   /** Which messages, not how many: a delivery reported twice must not stand in for another one. */
   readonly outstanding: Set<Message>;
-  /** The furthest place in each partition that the entry reached. */
-  readonly places: Map<string, Place>;
+  /** The furthest place in each partition that the entry reached; few, so they are searched. */
+  readonly places: Place[];
   readonly messages: number;
   readonly bytes: number;
 }
@@ -97,7 +97,7 @@ export class Flusher {
     const outstanding = new Set(messages);
     this.#deliveries.set(seq, {
       outstanding,
-      places: new Map(),
+      places: [],
       messages: messages.length,
       bytes,
     });
@@ -107,16 +107,25 @@ export class Flusher {
   delivered(message: Message, place?: Place): void {
     const delivery = this.#deliveries.get(message.seq);
     if (delivery?.outstanding.delete(message) !== true) return;
-    if (place !== undefined) {
-      // A lane delivers in order, so the last place of a partition is the furthest.
-      delivery.places.set(`${place.destination}/${place.partition}`, place);
-    }
+    if (place !== undefined) keep(delivery.places, place);
     if (delivery.outstanding.size > 0) return;
     this.#deliveries.delete(message.seq);
     add(this.#options.delivered, delivery.messages, delivery.bytes);
-    this.#options.acknowledge(message.seq, [...delivery.places.values()]);
+    this.#options.acknowledge(message.seq, delivery.places);
     this.#changed.notify();
   }
+}
+
+/** A lane delivers in order, so the last place of a partition is the furthest. */
+function keep(places: Place[], place: Place): void {
+  const { destination, partition } = place;
+  for (let i = places.length - 1; i >= 0; i -= 1) {
+    const known = places[i] as Place;
+    if (known.partition !== partition || known.destination !== destination) continue;
+    places[i] = place;
+    return;
+  }
+  places.push(place);
 }
 
 function sizeOf(messages: readonly Message[]): number {

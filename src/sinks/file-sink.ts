@@ -180,8 +180,9 @@ export class FileSink implements Sink {
         if (messages.length === 0) break;
         const offsets = await this.#place(messages);
         if (this.#closing.signal.aborted) return;
-        for (const [index, message] of messages.entries()) {
-          const nextOffset = offsets[index] ?? 0;
+        for (let i = 0; i < messages.length; i += 1) {
+          const nextOffset = offsets[i] ?? 0;
+          const message = messages[i] as Message;
           this.#events?.delivered(message, { destination, partition: 0, nextOffset });
         }
         this.#backlog.release(messages);
