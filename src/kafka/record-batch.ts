@@ -90,8 +90,16 @@ function sizeOfBytes(value: Buffer | null): number {
 }
 
 function sizeOfText(text: string): number {
-  const length = Buffer.byteLength(text);
+  const length = utf8Length(text);
   return sizeOfVarint(length) + length;
+}
+
+/** Headers are short and mostly ASCII: for these a loop beats the call into Buffer. */
+function utf8Length(text: string): number {
+  for (let i = 0; i < text.length; i += 1) {
+    if (text.charCodeAt(i) >= 0x80) return Buffer.byteLength(text);
+  }
+  return text.length;
 }
 
 function writeVarint(bytes: Buffer, start: number, value: number): number {
@@ -110,8 +118,11 @@ function writeBytes(bytes: Buffer, start: number, value: Buffer | null): number 
 }
 
 function writeText(bytes: Buffer, start: number, text: string): number {
-  const at = writeVarint(bytes, start, Buffer.byteLength(text));
-  return at + bytes.write(text, at, "utf8");
+  const length = utf8Length(text);
+  const at = writeVarint(bytes, start, length);
+  if (length > text.length) return at + bytes.write(text, at, "utf8");
+  for (let i = 0; i < length; i += 1) bytes[at + i] = text.charCodeAt(i);
+  return at + length;
 }
 
 /** One record as it was read. */
