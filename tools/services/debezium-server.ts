@@ -60,6 +60,10 @@ class DebeziumServer implements Debezium {
     return this.#process.pid;
   }
 
+  get isRunning(): boolean {
+    return this.#process.isRunning;
+  }
+
   async startOnce(): Promise<void> {
     const log = join(this.dir, "log");
     await this.#process.startOnce(() =>

@@ -69,6 +69,8 @@ export interface Debezium {
   /** Holds its log (`log`), its offsets and its schema history. */
   readonly dir: string;
   readonly pid: number;
+  /** False as well when it gave up by itself: then its log says why. */
+  readonly isRunning: boolean;
   stop(): Promise<void>;
 }
 

@@ -58,6 +58,10 @@ export class ServerProcess {
     return pid;
   }
 
+  get isRunning(): boolean {
+    return this.#running;
+  }
+
   /** Sends the signal to the server and only to it. Nothing happens when it has ended already. */
   kill(signal: NodeJS.Signals): void {
     if (!this.#running) return;

@@ -1,5 +1,6 @@
 /** The checks of the area `types`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { debezium } from "./debezium.ts";
 import { hostile } from "./hostile.ts";
 import { matrix } from "./matrix.ts";
 import { mutations } from "./mutations.ts";
@@ -9,6 +10,7 @@ import { random } from "./random.ts";
 export const typesChecks = {
   matrix,
   random,
+  debezium,
   mutations,
   hostile,
   payload,

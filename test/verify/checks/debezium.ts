@@ -1,0 +1,79 @@
+/**
+ * A workload over every type and operation; each record equals what the real Debezium Server wrote for
+ * the same binlog, apart from the differences that docs/formats.md lists.
+ */
+import type { Connection } from "mysql2/promise";
+import type { Figure, Outcome } from "../campaign.ts";
+import { Facts } from "../debezium/facts.ts";
+import { judge } from "../debezium/judge.ts";
+import { changeAtRandom } from "../debezium/random-changes.ts";
+import { DATABASE, Sides } from "../debezium/sides.ts";
+import { stepsOf } from "../debezium/statements.ts";
+import { changeKeys, fillWideTables } from "../debezium/wide-tables.ts";
+import { rounds, type Options } from "../options.ts";
+import { progress } from "../progress.ts";
+import { Random } from "../random.ts";
+import { casesOf, textCasesOf } from "../types/cases.ts";
+import type { CheckContext } from "./check.ts";
+
+const TRANSACTIONS = 1_000;
+const SHOWN_MAX = 30;
+/** Fewer records say nothing. */
+const RECORDS_MIN = 1_000;
+
+const charsets = [
+  "utf8mb4",
+  "latin1",
+  "utf16",
+  "ucs2",
+  "sjis",
+  "gbk",
+  "gb18030",
+  "cp1251",
+  "koi8r",
+];
+
+export async function debezium({ options }: CheckContext): Promise<Outcome> {
+  const startedMs = performance.now();
+  const facts = new Facts();
+  const sides = await Sides.start(options.mysql);
+  try {
+    progress("debezium: reads the binlog");
+    await workload([await sides.connect(), await sides.connect(), await sides.connect()], {
+      options,
+      facts,
+    });
+    progress("debezium: everything is written");
+    const verdict = judge(await sides.records(), facts);
+    const { records, tombstones, tables, documented, undocumented } = verdict;
+    for (const text of undocumented.slice(0, SHOWN_MAX)) progress(`debezium: ${text}`);
+    const figures: Record<string, Figure> = {
+      ...{ seed: options.seed, mysql: options.mysql, records, tombstones, tables },
+      types: facts.types,
+      ...documented,
+      undocumented: undocumented.length,
+      seconds: Math.round((performance.now() - startedMs) / 1000),
+    };
+    return { ok: undocumented.length === 0, void: records < RECORDS_MIN, figures };
+  } finally {
+    await sides.stop();
+  }
+}
+
+async function workload(
+  sessions: readonly Connection[],
+  { options, facts }: { readonly options: Options; readonly facts: Facts },
+): Promise<void> {
+  const [first] = sessions;
+  if (first === undefined) return;
+  const random = new Random(options.seed, "debezium");
+  const cases = [...casesOf(options.mysql), ...textCasesOf(charsets)];
+  await fillWideTables(first, cases, random);
+  await changeKeys(first);
+  for (const { session, sql } of stepsOf(options.mysql)) {
+    await sessions[session]?.query(sql);
+    if (/CREATE TABLE|ALTER TABLE/.test(sql)) await facts.collect(first, DATABASE);
+  }
+  await changeAtRandom(sessions, random, rounds(options, TRANSACTIONS, 200));
+  await facts.collect(first, DATABASE);
+}

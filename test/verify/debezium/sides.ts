@@ -1,0 +1,209 @@
+/**
+ * Debezium Server and the program under test, which read the same binlog and write to the same Kafka.
+ *
+ *   MySQL ─┬─▶ Debezium Server ──▶ debezium.parity.…  ─┐
+ *          └─▶ Tidemark         ──▶ tidemark.parity.… ─┴─▶ plain consumer ──▶ records by table
+ */
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createConnection, type Connection } from "mysql2/promise";
+import {
+  startDebezium,
+  startKafka,
+  startMysql,
+  type Debezium,
+  type Kafka,
+  type Mysql,
+} from "../../../tools/services/services.ts";
+import { Consumer } from "../consumer.ts";
+import type { RawRecord } from "../kafka-wire.ts";
+import { builtBundle, Product } from "../product.ts";
+import { cdcUser } from "../servers.ts";
+import { until } from "../wait.ts";
+
+export const DATABASE = "parity";
+/** Debezium's topic prefix and Tidemark's pipeline: both are what `source.name` says. */
+const NAME = "debezium";
+/** Room for a message with two images of the longest text. */
+const MESSAGE_MAX = 16_000_000;
+const COMPLAINT_CHARS = 2_000;
+const ARRIVAL_TIMEOUT_MS = 180_000;
+
+/** The records of each table, in the order in which they stand in its topic. */
+type ByTable = ReadonlyMap<string, readonly RawRecord[]>;
+
+export interface BothSides {
+  readonly debezium: ByTable;
+  readonly tidemark: ByTable;
+}
+
+export class Sides {
+  readonly #mysql: Mysql;
+  readonly #kafka: Kafka;
+  readonly #debezium: Debezium;
+  readonly #connections: Connection[] = [];
+
+  private constructor(mysql: Mysql, kafka: Kafka, debezium: Debezium) {
+    this.#mysql = mysql;
+    this.#kafka = kafka;
+    this.#debezium = debezium;
+  }
+
+  static async start(version: "mysql-8" | "mysql-9"): Promise<Sides> {
+    const [mysql, kafka] = await Promise.all([
+      startMysql(version, { args: ["--max-allowed-packet=64M"] }),
+      // Debezium leaves it to the broker to make its topics.
+      startKafka({
+        properties: {
+          "auto.create.topics.enable": "true",
+          "message.max.bytes": String(MESSAGE_MAX),
+        },
+      }),
+    ]);
+    const connection = await createConnection(mysql.url);
+    const { user, password } = cdcUser;
+    for (const statement of [
+      `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`,
+      `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`,
+      `CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4`,
+    ]) {
+      await connection.query(statement);
+    }
+    await connection.end();
+    const properties = debeziumProperties(mysql, kafka);
+    return new Sides(mysql, kafka, await startDebezium({ properties }));
+  }
+
+  /** A session of its own: its thread id stands in the messages. */
+  async connect(): Promise<Connection> {
+    const { host, port, user, password } = this.#mysql;
+    const connection = await createConnection({
+      ...{ host, port, user, password, charset: "utf8mb4" },
+      multipleStatements: true,
+    });
+    this.#connections.push(connection);
+    await connection.query(
+      `SET NAMES utf8mb4; SET time_zone = '+00:00', sql_mode = ''; USE ${DATABASE}`,
+    );
+    return connection;
+  }
+
+  /** All that both wrote of what stands in the binlog now. */
+  async records(): Promise<BothSides> {
+    const dir = mkdtempSync(join(tmpdir(), "tidemark-debezium-"));
+    const product = this.#product(dir);
+    const debezium = new Map<string, RawRecord[]>();
+    const tidemark = new Map<string, RawRecord[]>();
+    const consumer = new Consumer(this.#kafka.brokers, topic =>
+      /^(debezium|tidemark)\.parity\./.test(topic),
+    );
+    try {
+      product.start();
+      // The second one is written when the first has been seen: then nothing is on its way any more.
+      for (let marks = 1; marks <= 2; marks += 1) {
+        await this.#mark();
+        await until(
+          async () => {
+            if (product.ended) throw new Error(`Tidemark ended:\n${product.logTail(8)}`);
+            if (!this.#debezium.isRunning) throw new Error(`Debezium ended:\n${this.#complaint()}`);
+            await consumer.readToEnd((record, { topic }) => {
+              const side = topic.startsWith("debezium") ? debezium : tidemark;
+              const records = side.get(topic);
+              if (records) records.push(record);
+              else side.set(topic, [record]);
+            });
+            return Object.entries({ debezium, tidemark }).every(
+              ([name, side]) => side.get(`${name}.${DATABASE}.the_end`)?.length === marks,
+            );
+          },
+          { what: "both write everything", timeoutMs: ARRIVAL_TIMEOUT_MS, intervalMs: 200 },
+        );
+      }
+      await product.terminate();
+    } finally {
+      consumer.close();
+      await product.dispose();
+      rmSync(dir, { recursive: true, force: true });
+    }
+    return { debezium: byTable(debezium), tidemark: byTable(tidemark) };
+  }
+
+  async stop(): Promise<void> {
+    for (const connection of this.#connections) connection.destroy();
+    await this.#debezium.stop();
+    await Promise.all([this.#mysql.stop(), this.#kafka.stop()]);
+  }
+
+  /** What Debezium says about its end. */
+  #complaint(): string {
+    const log = readFileSync(join(this.#debezium.dir, "log"), "utf8");
+    const from = log.search(/ ERROR /);
+    return log.slice(from, from + COMPLAINT_CHARS);
+  }
+
+  async #mark(): Promise<void> {
+    const connection = await this.connect();
+    await connection.query(
+      `CREATE TABLE IF NOT EXISTS the_end (id INT PRIMARY KEY AUTO_INCREMENT);
+       INSERT INTO the_end VALUES ()`,
+    );
+  }
+
+  #product(dir: string): Product {
+    mkdirSync(join(dir, "state"));
+    const config = join(dir, "tidemark.yaml");
+    const { host, port } = this.#mysql;
+    const pipeline = {
+      name: NAME,
+      tables: [`${DATABASE}.*`],
+      format: "debezium",
+      sink: { type: "kafka", brokers: this.#kafka.brokers, topic: "tidemark.{database}.{table}" },
+      commit_log: { type: "file", dir: "state" },
+    };
+    const source = { host, port, ...cdcUser, start: "earliest" };
+    writeFileSync(config, JSON.stringify({ source, pipelines: [pipeline] }));
+    const bundle = join(dir, "tidemark.mjs");
+    copyFileSync(builtBundle(undefined), bundle);
+    return new Product({ bundle, config, dir });
+  }
+}
+
+/** Topics are named after tables, but each side has a rule of its own for letters that Kafka refuses. */
+function byTable(byTopic: ByTable): ByTable {
+  return new Map(
+    Array.from(byTopic, ([topic, records]) => {
+      const value = records.find(record => record.value !== null)?.value;
+      const { source } = JSON.parse(value?.toString() ?? "{}") as { source?: { table?: string } };
+      return [source?.table ?? topic, records];
+    }),
+  );
+}
+
+/** Its defaults, except that decimals are text and messages carry no schema. */
+function debeziumProperties(mysql: Mysql, kafka: Kafka): Readonly<Record<string, string>> {
+  const producer = "debezium.sink.kafka.producer";
+  const serializer = "org.apache.kafka.common.serialization.StringSerializer";
+  const source = "debezium.source";
+  return {
+    "debezium.sink.type": "kafka",
+    [`${producer}.bootstrap.servers`]: kafka.brokers.join(","),
+    [`${producer}.max.request.size`]: String(MESSAGE_MAX),
+    [`${producer}.key.serializer`]: serializer,
+    [`${producer}.value.serializer`]: serializer,
+    [`${source}.connector.class`]: "io.debezium.connector.mysql.MySqlConnector",
+    [`${source}.database.hostname`]: mysql.host,
+    [`${source}.database.port`]: String(mysql.port),
+    [`${source}.database.user`]: mysql.user,
+    [`${source}.database.password`]: mysql.password,
+    [`${source}.database.server.id`]: "77001",
+    [`${source}.database.include.list`]: DATABASE,
+    [`${source}.topic.prefix`]: NAME,
+    [`${source}.snapshot.mode`]: "no_data",
+    [`${source}.decimal.handling.mode`]: "string",
+    "debezium.format.key": "json",
+    "debezium.format.value": "json",
+    "debezium.format.key.schemas.enable": "false",
+    "debezium.format.value.schemas.enable": "false",
+  };
+}
