@@ -217,6 +217,7 @@ function readPartialImage(
   const replace: Replace = (column, diffs) => {
     if (!partial.has(column)) return undefined;
     if (first.present?.has(column) === false) {
+      if (diffs.length === 0) return "absent"; // It was set to what it was.
       throw new EventFault(
         "only a part of it was logged, and not what it was before; " +
           "run SET PERSIST binlog_row_value_options = '', or SET PERSIST binlog_row_image = FULL",
@@ -232,7 +233,7 @@ function readPartialImage(
 }
 
 /** What a cell of the event stands for; undefined if for itself. */
-type Replace = (column: number, cell: Buffer) => Buffer | undefined;
+type Replace = (column: number, cell: Buffer) => Buffer | "absent" | undefined;
 
 function readImage(
   body: Buffer,
@@ -283,13 +284,14 @@ function readCell(
   column: number,
   { table, builder, replace }: { table: TableShape; builder: StoredRowsBuilder; replace: Replace },
 ): void {
-  let other: Buffer | undefined;
+  let other: ReturnType<Replace>;
   try {
     other = replace(column, cell);
   } catch (thrown) {
     throw cellFault(table, column, thrown instanceof Error ? thrown.message : String(thrown));
   }
   if (other === undefined) builder.value(offset, cell.length);
+  else if (other === "absent") builder.absent();
   else builder.addition(other);
 }
 

@@ -304,6 +304,22 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
         expect(before.slice(1)).toEqual(expected.slice(0, -1));
       });
 
+      test("knows a document that was set to what it was", async () => {
+        await source.run(
+          "CREATE TABLE b (id INT PRIMARY KEY, v JSON, w INT)",
+          "INSERT INTO b VALUES (1, '[1]', 1)",
+        );
+        start = await source.now();
+        await session(
+          "SET SESSION binlog_row_image = MINIMAL, binlog_row_value_options = PARTIAL_JSON",
+          "UPDATE b SET v = '[1]', w = 2",
+        );
+        const events = await source.readAll(start);
+        await source.run("DROP TABLE b");
+        const rows = events.flatMap(event => (event.kind === "rows" ? [event.rows] : []));
+        expect(rows.flatMap(imagesOf)).toEqual(["before id=1", "after w=2"]);
+      });
+
       test.each(images)("tells what was not logged with row image %s", async (image, expected) => {
         await source.run(
           `CREATE TABLE b (id INT, v TEXT, w INT DEFAULT 3, x INT, n JSON, y BLOB, a INT, b INT, c INT,
