@@ -6,11 +6,13 @@ import { matrix } from "./matrix.ts";
 import { mutations } from "./mutations.ts";
 import { payload } from "./payload.ts";
 import { random } from "./random.ts";
+import { session } from "./session.ts";
 
 export const typesChecks = {
   matrix,
   random,
   debezium,
+  session,
   mutations,
   hostile,
   payload,
