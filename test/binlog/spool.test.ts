@@ -1,6 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { Spool } from "../../src/binlog/spool.ts";
+import { makeFolder, removeFolder } from "../support/files.ts";
 import { between, seededRandom } from "../support/random.ts";
 
 const content = Buffer.from(Array.from({ length: 1_000 }, (_, i) => (i * 7) & 0xff));
@@ -48,5 +53,31 @@ describe("Spool", () => {
     expect(spool.holds).toBe(true);
     expect(spool.parts.read(0, 2_000).equals(content)).toBe(true);
     spool.close();
+  });
+
+  test("leaves nothing behind when the process is killed", async () => {
+    const folder = makeFolder();
+    const child = fileURLToPath(new URL("spool-child.ts", import.meta.url));
+    const spooling = spawn(process.execPath, ["--import", "tsx", child], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      await once(spooling.stdout, "data");
+      const open = readdirSync(`/proc/${spooling.pid}/fd`).map(fd => {
+        try {
+          return readlinkSync(`/proc/${spooling.pid}/fd/${fd}`);
+        } catch {
+          return ""; // It was closed meanwhile.
+        }
+      });
+      expect(open.some(path => path.startsWith(folder))).toBe(true);
+      spooling.kill("SIGKILL");
+      await once(spooling, "exit");
+      expect(readdirSync(folder).filter(name => name.startsWith("tidemark-"))).toEqual([]);
+    } finally {
+      spooling.kill("SIGKILL");
+      removeFolder(folder);
+    }
   });
 });
