@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Checksums } from "../../src/binlog/checksums.ts";
+import { partsOf } from "../../src/binlog/event-parts.ts";
 import { EventTranslator } from "../../src/binlog/event-translator.ts";
 import type { BinlogEvent } from "../../src/binlog/reader.ts";
 import { parseSmallEvent } from "../../src/binlog/small-events.ts";
@@ -15,12 +16,15 @@ const MAGIC_SIZE = 4;
 const HEADER_SIZE = 19;
 const SIZE_OFFSET = 9;
 const TYPE_OFFSET = 4;
-const GTID_TYPES = new Set([33, 34, 42]);
+/** The first of a transaction, MariaDB's included. */
+const GTID_TYPES = new Set([33, 34, 42, 162]);
 const ALLOWED = new Set(["EVENT_UNREADABLE", "SOURCE_SETTING", "ROW_TOO_LARGE"]);
 
+const RECORDINGS = ["mysql-9", "mysql-8", "mariadb"];
+
 /** The events of a file, each with its checksum; the first two say what the others look like. */
-export function recordedEvents(): Buffer[] {
-  const path = new URL("../binlog/recordings/mysql-9.binlog", import.meta.url);
+export function recordedEvents(name = "mysql-9"): Buffer[] {
+  const path = new URL(`../binlog/recordings/${name}.binlog`, import.meta.url);
   const file = readFileSync(path);
   const events: Buffer[] = [];
   for (let at = MAGIC_SIZE; at < file.length;) {
@@ -46,27 +50,49 @@ export interface MutationResult {
   readonly findings: readonly Finding[];
 }
 
+/** Rotate, format description and heartbeats, which are never larger than memory. */
+const SMALL_TYPES = new Set([4, 15, 27, 41]);
 const FINDINGS_MAX = 10;
 
-export class EventMutations {
-  readonly #events = recordedEvents();
+interface Recording {
+  readonly events: readonly Buffer[];
   /** Index of the event with which the group of each event begins. */
-  readonly #groupStart: number[] = [];
+  readonly groupStart: readonly number[];
+}
 
-  constructor() {
-    let start = 1;
-    for (const [i, event] of this.#events.entries()) {
-      if (GTID_TYPES.has(event.readUInt8(TYPE_OFFSET))) start = i;
-      this.#groupStart.push(start);
-    }
-  }
+function recording(name: string): Recording {
+  const events = recordedEvents(name);
+  // No file holds a heartbeat: the server makes them up for whoever reads.
+  if (name === "mysql-9") events.push(heartbeat());
+  let start = 1;
+  const groupStart = events.map((event, i) => {
+    if (GTID_TYPES.has(event.readUInt8(TYPE_OFFSET))) start = i;
+    return start;
+  });
+  return { events, groupStart };
+}
 
-  /** The recording, undamaged. */
-  whole(): BinlogEvent[] {
-    const seen: BinlogEvent[] = [];
-    const feed = decoder(seen);
-    for (const event of this.#events) feed(event);
-    return seen;
+/** Version 2: fields with type and length, of which the second is the position. */
+function heartbeat(): Buffer {
+  const file = Buffer.from("binlog.000001");
+  const fields = [1, file.length, ...file, 2, 9, 0xfe, 0, 0, 0, 0x40, 1, 0, 0, 0, 0];
+  const bytes = Buffer.concat([Buffer.alloc(HEADER_SIZE), Buffer.from(fields), Buffer.alloc(4)]);
+  bytes.writeUInt8(41, TYPE_OFFSET);
+  makeFit(bytes);
+  return bytes;
+}
+
+export class EventMutations {
+  readonly #recordings = RECORDINGS.map(recording);
+
+  /** The recordings, undamaged; as events that are too large for memory if they are to come in parts. */
+  whole(inParts: boolean): BinlogEvent[] {
+    return this.#recordings.flatMap(({ events }) => {
+      const seen: BinlogEvent[] = [];
+      const feed = decoder(seen, inParts);
+      for (const event of events) feed(event);
+      return seen;
+    });
   }
 
   run(
@@ -91,15 +117,18 @@ export class EventMutations {
   /** What was wrong with the outcome; undefined if nothing. */
   #once(seed: number, counts: { refused: number; taken: number }): string | undefined {
     const random = seededRandom(seed);
-    const index = between(random, 1, this.#events.length - 1);
-    const original = this.#events[index] ?? Buffer.alloc(0);
+    const { events, groupStart } = this.#recordings[
+      between(random, 0, this.#recordings.length - 1)
+    ] as Recording;
+    const index = between(random, 1, events.length - 1);
+    const original = events[index] ?? Buffer.alloc(0);
     const fits = random() < 0.7;
-    const damaged = damage(original, random, this.#events);
+    const damaged = damage(original, random, events);
     if (damaged.length < HEADER_SIZE) return undefined; // The dump takes it for no event at all.
     if (fits) makeFit(damaged);
-    const feed = decoder([]);
-    const prefix = this.#events.slice(this.#groupStart[index], index);
-    for (const event of [this.#events[0] ?? Buffer.alloc(0), ...prefix]) feed(event);
+    const feed = decoder([], random() < 0.3);
+    const prefix = events.slice(groupStart[index], index);
+    for (const event of [events[0] ?? Buffer.alloc(0), ...prefix]) feed(event);
     try {
       feed(damaged);
     } catch (thrown) {
@@ -112,7 +141,7 @@ export class EventMutations {
   }
 }
 
-function decoder(seen: BinlogEvent[]): (event: Buffer) => void {
+function decoder(seen: BinlogEvent[], inParts: boolean): (event: Buffer) => void {
   const checksums = new Checksums();
   const translator = new EventTranslator({
     wants: () => true,
@@ -124,14 +153,17 @@ function decoder(seen: BinlogEvent[]): (event: Buffer) => void {
       seen.push(event);
     },
   });
-  // Collations as the server lists them; these are the ones of the recording.
+  // Collations as the server lists them; these are the ones of the recordings.
   translator.collations = new Map([
     [8, "latin1"],
+    [46, "utf8mb4"],
     [63, "binary"],
     [255, "utf8mb4"],
   ]);
   return event => {
-    const rest = translator.translate(checksums.strip(Buffer.from(event)));
+    const content = checksums.strip(Buffer.from(event));
+    const isLarge = inParts && !SMALL_TYPES.has(event.readUInt8(TYPE_OFFSET));
+    const rest = translator.translate(isLarge ? partsOf(content) : content);
     while (rest?.next().done === false);
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Writes mysql-9.binlog anew: a binlog file that holds every kind of event and column.
+ * Writes the recordings anew: binlog files that hold every kind of event and column.
  *
  *   node tools/run.mjs test/binlog/recordings/record.ts
  */
@@ -7,9 +7,9 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createConnection } from "mysql2/promise";
-import { startMysql, stopAll } from "../../../tools/services/services.ts";
+import { startMysql, stopAll, type MysqlVersion } from "../../../tools/services/services.ts";
 
-const statements = [
+const mysql9 = [
   "CREATE DATABASE d",
   "USE d",
   `CREATE TABLE every (
@@ -42,19 +42,54 @@ const statements = [
   "XA END 'x'",
   "XA COMMIT 'x' ONE PHASE",
   "TRUNCATE plain",
-  "FLUSH BINARY LOGS",
 ];
 
-const mysql = await startMysql("mysql-9");
-const { host, port, user, password, dir } = mysql;
-const client = await createConnection({ host, port, user, password });
-await client.query("FLUSH BINARY LOGS");
-const [[before]] = (await client.query("SHOW BINARY LOG STATUS")) as unknown as [
-  { File: string }[],
+/** What stands in the files of older servers and of MariaDB, and not in those of 9.7. */
+const older = [
+  "CREATE DATABASE d",
+  "USE d",
+  `CREATE TABLE every (
+     id INT PRIMARY KEY, ti TINYINT, si SMALLINT UNSIGNED, mi MEDIUMINT, bi BIGINT UNSIGNED, de DECIMAL(30,10),
+     fl FLOAT, dou DOUBLE, bi9 BIT(9), ye YEAR, da DATE, ti6 TIME(6), dt3 DATETIME(3), ts TIMESTAMP(2) NULL,
+     ch CHAR(10), vc VARCHAR(300), la VARCHAR(20) CHARACTER SET latin1, tx MEDIUMTEXT, bin BINARY(8),
+     vb VARBINARY(300), bl BLOB, en ENUM('a','b','c'), se SET('x','y','z'), ge GEOMETRY)
+     DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin`,
+  `INSERT INTO every VALUES (1, -5, 65535, -8388608, 18446744073709551615, -12345678901234567890.0123456789, 1.5, 2e300,
+     b'101010101', 2026, '2026-11-21', '-12:34:56.789012', '2026-11-21 10:11:12.345', '2026-11-21 10:11:12.34',
+     'char', REPEAT('v', 200), 'latin é', REPEAT('text ', 100), 'bin', X'00ff', REPEAT(X'01', 50), 'b', 'x,z',
+     ST_GeomFromText('POINT(1 2)'))`,
+  "UPDATE every SET ti = NULL, vc = 'short'",
+  "DELETE FROM every",
 ];
-for (const sql of statements) await client.query(sql);
-await client.end();
-const target = fileURLToPath(new URL("mysql-9.binlog", import.meta.url));
-copyFileSync(join(dir, "data", before?.File ?? ""), target);
+const compressed = [
+  "SET GLOBAL log_bin_compress = ON, GLOBAL log_bin_compress_min_len = 10",
+  "CREATE TABLE plain (id INT PRIMARY KEY, v VARCHAR(100)) COMMENT = 'long enough to be compressed as well'",
+];
+
+interface Recording {
+  readonly version: MysqlVersion;
+  readonly args: readonly string[];
+  readonly statements: readonly string[];
+}
+
+const full = "--binlog-row-metadata=FULL";
+const recordings: readonly Recording[] = [
+  { version: "mysql-9", args: [], statements: mysql9 },
+  { version: "mysql-8", args: [full, "--log-bin-use-v1-row-events"], statements: older },
+  { version: "mariadb", args: [full], statements: [...older, ...compressed] },
+];
+
+for (const { version, args, statements } of recordings) {
+  const { host, port, user, password, dir } = await startMysql(version, { args });
+  const client = await createConnection({ host, port, user, password });
+  await client.query("FLUSH BINARY LOGS");
+  const status = version === "mysql-9" ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+  const [[before]] = (await client.query(status)) as unknown as [{ File: string }[]];
+  for (const sql of statements) await client.query(sql);
+  await client.query("FLUSH BINARY LOGS");
+  await client.end();
+  const target = fileURLToPath(new URL(`${version}.binlog`, import.meta.url));
+  copyFileSync(join(dir, "data", before?.File ?? ""), target);
+}
 await stopAll();
 process.exit();
