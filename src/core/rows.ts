@@ -94,7 +94,7 @@ export interface Rows {
   cell(row: number, image: Image, column: number): Buffer;
   /** All bytes of the row's images, for checksums. */
   rowBytes(row: number): Buffer;
-  /** Size of `rowBytes(row)` without making it. */
+  /** Memory that the row takes: its bytes, and what tells where its cells are. */
   rowSize(row: number): number;
 }
 

@@ -81,7 +81,8 @@ export class StoredRows implements Rows, StoredCells {
   }
 
   rowSize(row: number): number {
-    return this.#start(row + 1) - this.#start(row);
+    const index = this.#perRow * Uint32Array.BYTES_PER_ELEMENT;
+    return this.#start(row + 1) - this.#start(row) + index;
   }
 
   #start(row: number): number {

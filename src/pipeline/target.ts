@@ -38,11 +38,14 @@ export interface TargetOptions {
 }
 
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+/** A file takes one batch after the other: more than what is being made and written only costs memory. */
+const FILE_BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
 export function makeTarget(options: TargetOptions): Target {
   const { config, pipeline, logger, clock, vitals } = options;
-  const backlogBytes = Math.min(BACKLOG_BYTES_MAX, config.queue.memoryPerPipelineBytes / 4);
   const { sink } = pipeline;
+  const most = sink.type === "file" ? FILE_BACKLOG_BYTES_MAX : BACKLOG_BYTES_MAX;
+  const backlogBytes = Math.min(most, config.queue.memoryPerPipelineBytes / 4);
   const troubles = vitals?.sinkTroubles;
   const common = { logger, clock, troubles, backlogBytesMax: backlogBytes };
   switch (sink.type) {
