@@ -40,10 +40,12 @@ export interface ColumnFacts {
   readonly unsigned: boolean;
   /** Name of the character set; "binary" for columns of bytes. */
   readonly charset: string | undefined;
-  /** Members of an ENUM or SET, in the column's character set. */
+  /** Members of an ENUM or SET. */
   readonly values: readonly Buffer[];
   /** The column is declared as POINT. */
   readonly isPoint: boolean;
+  /** The character set that these are in, if it is not the column's. */
+  readonly valuesCharset?: string | undefined;
 }
 
 export interface ColumnFormat extends Pick<Column, "type" | "length" | "scale"> {
@@ -168,7 +170,7 @@ function characterForm(prefix: number, facts: ColumnFacts): StoredForm {
 }
 
 function members(facts: ColumnFacts): string[] {
-  const charset = charsetOf(facts);
+  const charset = facts.valuesCharset ?? charsetOf(facts);
   // The members of a column of bytes are text all the same; nothing better is known than UTF-8.
   const decode = textDecoding(charset === "binary" ? "utf8mb4" : charset);
   return facts.values.map(value => decode(value));

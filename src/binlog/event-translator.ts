@@ -14,6 +14,7 @@ import { StoredRowsBuilder } from "../core/stored-rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
 import { compressedTooLarge, unpackRows } from "./compressed-rows.ts";
+import { DefinitionsMissing, type Definitions } from "./definitions.ts";
 import { EventFault } from "./event-fault.ts";
 import {
   EventType,
@@ -42,6 +43,8 @@ export interface TranslatorOptions {
   readonly xaAtPrepare: boolean;
   /** A row that takes more than twice this in the event is refused before it is decoded. */
   readonly rowBytesMax: number;
+  /** Tell the columns where the binlog does not. */
+  readonly definitions?: Definitions | undefined;
   /** Reads an event beside table maps and rows. */
   readonly parse: (event: Buffer) => SmallEvent;
 }
@@ -121,12 +124,14 @@ export class EventTranslator {
   #rowsOpen = false;
   /** BEGIN was seen, so that a statement does not end the group. */
   #begun = false;
+  /** Where the group at hand begins. */
+  #groupStart: number | undefined;
   /** Where the group at hand ends, as its GTID event says; undefined if none does. */
   #groupEnd: number | undefined;
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    this.#tables = new TableCache(options.wants);
+    this.#tables = new TableCache(options.wants, options.definitions);
   }
 
   set collations(collations: Collations) {
@@ -171,7 +176,8 @@ export class EventTranslator {
     }
   }
 
-  #fault(thrown: unknown, position: number): TidemarkError {
+  #fault(thrown: unknown, position: number): Error {
+    if (thrown instanceof DefinitionsMissing) return thrown;
     const error = unreadable(this.#file, position, thrown);
     if (!(thrown instanceof EventFault)) return error;
     return new TidemarkError(thrown.code, error.message, { cause: thrown });
@@ -187,6 +193,7 @@ export class EventTranslator {
   #beginFile(event: Buffer): void {
     this.#next = nextPositionOf(event); // 0 where the dump begins further on.
     this.#tables.serverVersion = serverVersionOf(event);
+    if (isServerStart(event)) this.#options.definitions?.forgetNumbers();
     this.#options.emit({ kind: "file", file: this.#file, fileCreated: timestampOf(event) });
   }
 
@@ -228,7 +235,7 @@ export class EventTranslator {
     }
     switch (type) {
       case EventType.tableMap:
-        this.#tables.map(event.subarray(HEADER_SIZE));
+        this.#map(event.subarray(HEADER_SIZE), place);
         return;
       case EventType.xid:
         this.#end(place, "commit");
@@ -302,8 +309,15 @@ export class EventTranslator {
     }
   }
 
+  #map(body: Buffer, { position }: Place): void {
+    const file = this.#file;
+    const from = this.#groupStart ?? position;
+    this.#tables.map(body, { at: { file, position }, group: { file, position: from } });
+  }
+
   #gtid({ gtid, transactionLength, committedAtUs }: SmallEvent, place: Place): void {
     this.#closeGroup();
+    this.#groupStart = place.position;
     if (transactionLength !== undefined && transactionLength > 0) {
       this.#groupEnd = place.position + transactionLength;
     }
@@ -322,6 +336,7 @@ export class EventTranslator {
   /** MariaDB has no BEGIN: a GTID that stands for more than one statement opens the transaction. */
   #mariadbGtid({ gtid, standalone = false }: SmallEvent, place: Place): void {
     this.#closeGroup();
+    this.#groupStart = place.position;
     this.#options.emit({ ...place, kind: "gtid", gtid });
     if (!standalone) this.#begin(place, undefined);
   }
@@ -343,6 +358,7 @@ export class EventTranslator {
     this.#tables.endTransaction();
     this.#rowsOpen = false;
     this.#begun = false;
+    this.#groupStart = undefined;
     this.#groupEnd = undefined;
   }
 
@@ -395,6 +411,8 @@ export class EventTranslator {
         break;
     }
     if (!this.#begun) this.#checkGroup(place);
+    const at = { file: this.#file, position: place.position };
+    this.#options.definitions?.note(at, schema, query);
     this.#options.emit({ ...place, kind: "statement", database: schema, sql: query });
   }
 
@@ -430,6 +448,11 @@ export class EventTranslator {
 function serverVersionOf(event: Buffer): string {
   const text = event.toString("latin1", HEADER_SIZE + 2, HEADER_SIZE + 52);
   return text.slice(0, (text + "\0").indexOf("\0"));
+}
+
+/** Behind the version stands when the server was started, or 0 where it only went on to another file. */
+function isServerStart(event: Buffer): boolean {
+  return event.readUInt32LE(HEADER_SIZE + 52) !== 0;
 }
 
 const HEARTBEAT_POSITION = 2;

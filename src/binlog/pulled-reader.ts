@@ -11,6 +11,7 @@
 import type { Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
 import { securityAttempts, type MysqlConnectionOptions } from "./connection.ts";
+import type { Definitions } from "./definitions.ts";
 import type { Dump, DumpHandlers, DumpOptions } from "./dump.ts";
 import { EventTranslator } from "./event-translator.ts";
 import { isWithoutTls } from "./mysql-errors.ts";
@@ -22,6 +23,8 @@ export interface ReaderOptions {
   /** Another dump with this uuid ends ours, and ours ends it. */
   readonly replicaUuid: string;
   readonly wants: TableFilter;
+  /** For binlogs that do not name columns. */
+  readonly definitions?: Definitions | undefined;
   readonly heartbeatMs?: number;
   /** How long connecting may take, and the server's search for the position. */
   readonly startTimeoutMs?: number;
@@ -104,6 +107,7 @@ class PulledDump {
     this.#eventsMax = options.queueEventsMax ?? QUEUE_EVENTS_MAX;
     const translator = new EventTranslator({
       wants: options.wants,
+      definitions: options.definitions,
       xaAtPrepare: options.xaAtPrepare ?? false,
       rowBytesMax: options.rowBytesMax ?? ROW_BYTES_MAX,
       emit: event => this.#add(event),

@@ -8,7 +8,8 @@ interface Requirement {
   readonly name: string;
   readonly wanted: string;
   readonly because: string;
-  readonly fix: string;
+  /** Undefined where it can be set while the server runs. */
+  readonly fix?: string;
   /** What a server that does not know the setting would do; where it is missing, it is in order. */
   readonly absent?: string;
 }
@@ -25,14 +26,6 @@ const REQUIRED: readonly Requirement[] = [
     name: "binlog_format",
     wanted: "ROW",
     because: "only ROW writes the changed rows",
-    fix: "SET PERSIST binlog_format = ROW",
-  },
-  {
-    name: "binlog_row_metadata",
-    wanted: "FULL",
-    because: "only FULL names the columns",
-    fix: "SET PERSIST binlog_row_metadata = FULL",
-    absent: "not known to this version (MySQL 8.0.1 or newer is needed)",
   },
 ];
 
@@ -63,6 +56,7 @@ export function settingFindings(
   return [
     ...REQUIRED.map(requirement => required(settings, requirement)),
     rowImage(settings),
+    metadata(settings),
     privileges(grants),
     serverId(settings, needs.serverIds),
     retention(settings),
@@ -71,7 +65,8 @@ export function settingFindings(
 }
 
 function required(settings: ServerSettings, requirement: Requirement): Finding {
-  const { name, wanted, because, fix, absent } = requirement;
+  const { name, wanted, because, absent } = requirement;
+  const fix = requirement.fix ?? assignments(settings, [name, wanted]);
   const check = `mysql.${name}`;
   const value = settings.get(name) ?? absent;
   const isFine = value === undefined || value.toUpperCase() === wanted;
@@ -100,8 +95,37 @@ function rowImage(settings: ServerSettings): Finding {
   return warning(
     check,
     `${name} is ${image}: messages lack ${lacking}${stops}.`,
-    `SET PERSIST ${name} = FULL`,
+    assignments(settings, [name, "FULL"]),
   );
+}
+
+function metadata(settings: ServerSettings): Finding {
+  const name = "binlog_row_metadata";
+  const check = `mysql.${name}`;
+  const value = settings.get(name);
+  if (value?.toUpperCase() === "FULL") return good(check, is(name, value));
+  const consequence =
+    "the binlog names no columns. What the server says of its tables has to do, for which our user needs SELECT on " +
+    "them; a table that is altered while Tidemark is stopped or far behind stops it";
+  const found = value === undefined ? `${name} is not known here` : `${name} is ${value}`;
+  const fix =
+    value === undefined
+      ? `MySQL 8.0 or newer, with ${name} = FULL`
+      : assignments(settings, [name, "FULL"]);
+  return warning(check, `${found}: ${consequence}.`, fix);
+}
+
+/** MySQL 8.0 and newer keep what is set so; elsewhere it has to be written down as well. */
+function assignments(
+  settings: ServerSettings,
+  ...steps: readonly (readonly [name: string, value: string])[]
+): string {
+  const keeps = !/^5\.|mariadb/i.test(settings.get("version") ?? "");
+  const verb = keeps ? "SET PERSIST" : "SET GLOBAL";
+  const statements = steps.map(([name, value]) => `${verb} ${name} = ${value}`).join("; ");
+  if (keeps) return statements;
+  const lines = Array.from(new Map(steps), ([name, value]) => `${name} = ${value}`);
+  return `${statements}; # and in my.cnf: ${lines.join(", ")}`;
 }
 
 function is(name: string, value: string): string {
@@ -144,7 +168,7 @@ function serverId(settings: ServerSettings, ours: readonly number[]): Finding {
       "SOURCE_SETTING",
       check,
       "server_id is 0: such a server takes no replicas.",
-      "SET PERSIST server_id = 1",
+      assignments(settings, ["server_id", "1"]),
     );
   }
   if (ours.includes(theirs)) return takenId(check, `The server itself has the id ${theirs}`, ours);
@@ -188,10 +212,13 @@ function retention(settings: ServerSettings): Finding {
   if (isKept) return good(check, "The server keeps its binlog for ever.");
   const found = `The server keeps its binlog for ${inWords(seconds)}`;
   if (seconds >= RETENTION_MIN_S) return good(check, `${found}.`);
+  const fix = settings.has("binlog_expire_logs_seconds")
+    ? assignments(settings, ["binlog_expire_logs_seconds", String(RETENTION_GOOD_S)])
+    : assignments(settings, ["expire_logs_days", String(RETENTION_GOOD_S / DAY_S)]);
   return warning(
     check,
     `${found}: after a longer stop, changes are gone before they were read.`,
-    `SET PERSIST binlog_expire_logs_seconds = ${RETENTION_GOOD_S}`,
+    fix,
   );
 }
 
@@ -208,15 +235,19 @@ function gtids(settings: ServerSettings, needed: boolean): Finding {
   const found = `gtid_mode is ${mode}`;
   if (needed) {
     const reason = "source.start names a GTID set, which cannot be found";
-    return fault("SOURCE_SETTING", check, `${found}: ${reason}.`, GTID_STEPS);
+    return fault("SOURCE_SETTING", check, `${found}: ${reason}.`, gtidSteps(settings));
   }
   return warning(
     check,
     `${found}: if another server takes over from this one, the place to go on cannot be found.`,
-    GTID_STEPS,
+    gtidSteps(settings),
   );
 }
 
-const GTID_STEPS =
-  "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; " +
-  "SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON";
+function gtidSteps(settings: ServerSettings): string {
+  return assignments(
+    settings,
+    ["enforce_gtid_consistency", "ON"],
+    ...["OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"].map(mode => ["gtid_mode", mode] as const),
+  );
+}

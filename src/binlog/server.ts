@@ -4,8 +4,7 @@
  * Every call has a connection of its own and closes it: the questions are rare, and a connection kept
  * for them would be cut by wait_timeout.
  */
-import { randomUUID } from "node:crypto";
-import type { Connection, RowDataPacket } from "mysql2/promise";
+import { randomInt, randomUUID } from "node:crypto";
 import { TidemarkError } from "../core/errors.ts";
 import type { MysqlConnectionOptions } from "./connection.ts";
 import { mysqlError } from "./mysql-errors.ts";
@@ -18,8 +17,12 @@ import {
   type ServerSettings,
   type SourceNeeds,
 } from "./server-settings.ts";
+import type { ReadTable, ReadTables } from "./definitions.ts";
+import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
 import { openReader } from "./open-reader.ts";
+import { asker, errnoOf, firstKnown, text, type Ask, type Row } from "./statement-answers.ts";
 import { connectForStatements } from "./statement-connection.ts";
+import { listTables, readTables } from "./table-reading.ts";
 
 export interface ServerIdentity {
   /** "" for MariaDB, which has none. */
@@ -52,10 +55,10 @@ export interface SourceColumn {
 
 const TIMEOUT_MS = 15_000;
 const LOOK_SERVER_ID = 2 ** 32 - 2;
+const SCAN_SERVER_ID_MIN = 2 ** 31;
+const TABLES_A_QUESTION = 100;
 /** ER_ERROR_WHEN_EXECUTING_COMMAND, of which a wrong offset is the only cause once the file is there. */
 const WRONG_OFFSET = 1220;
-
-type Row = Readonly<Record<string, unknown>>;
 
 export class MysqlServer {
   readonly #connection: MysqlConnectionOptions;
@@ -194,7 +197,7 @@ export class MysqlServer {
         const [row] = await ask(sql, [file]);
         return Number(row?.["Pos"]) === position ? text(row, "Event_type") : undefined;
       } catch (thrown) {
-        if ((thrown as { errno?: unknown }).errno === WRONG_OFFSET) return undefined;
+        if (errnoOf(thrown) === WRONG_OFFSET) return undefined;
         throw thrown;
       }
     });
@@ -267,6 +270,31 @@ export class MysqlServer {
     });
   }
 
+  /** The tables that our user sees, each as it was at some place of the binlog. */
+  async readTables(wants: TableFilter): Promise<ReadTables> {
+    const { file, position } = await this.currentPosition();
+    const listed = await this.#ask("its tables", listTables);
+    const wanted = listed.filter(({ database, name }) => wants(database, name));
+    const tables: ReadTable[] = [];
+    for (let i = 0; i < wanted.length; i += TABLES_A_QUESTION) {
+      const some = wanted.slice(i, i + TABLES_A_QUESTION);
+      const read = await this.#ask("its table definitions", ask => readTables(ask, some));
+      tables.push(...read);
+    }
+    return { listedAt: { file, position }, tables };
+  }
+
+  /** Statements without rows, for as long as it takes. */
+  scan(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]> {
+    return openReader("native", {
+      connection: this.#connection,
+      replicaUuid: randomUUID(),
+      // MariaDB ends an older dump of the same number, such as that of another pipeline.
+      serverId: randomInt(SCAN_SERVER_ID_MIN, LOOK_SERVER_ID),
+      wants: () => false,
+    }).events(start, signal);
+  }
+
   /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */
   async fileCreated(file: string): Promise<number> {
     return this.#during(`when ${file} was made`, async signal => {
@@ -320,15 +348,6 @@ export class MysqlServer {
   }
 }
 
-type Ask = (sql: string, values?: readonly string[]) => Promise<readonly Row[]>;
-
-function asker(connection: Connection): Ask {
-  return async (sql, values = []) => {
-    const [rows] = await connection.query<RowDataPacket[]>(sql, [...values]);
-    return rows;
-  };
-}
-
 async function settings(ask: Ask): Promise<ServerSettings> {
   const rows = await ask("SHOW GLOBAL VARIABLES");
   return new Map(rows.map(row => [text(row, "Variable_name"), text(row, "Value")]));
@@ -346,7 +365,7 @@ async function unlessDenied<T>(question: () => Promise<T>, otherwise: T): Promis
   try {
     return await question();
   } catch (thrown) {
-    if (REFUSALS.has((thrown as { errno?: unknown }).errno)) return otherwise;
+    if (REFUSALS.has(errnoOf(thrown))) return otherwise;
     throw thrown;
   }
 }
@@ -358,20 +377,6 @@ async function registeredReplicas(ask: Ask): Promise<readonly Replica[]> {
     uuid: text(row, "Replica_UUID") || text(row, "Slave_UUID"),
     host: text(row, "Host"),
   }));
-}
-
-/** The wording changed with 8.2; what a server does not know is a syntax error there. */
-async function firstKnown(ask: Ask, statements: readonly string[]): Promise<readonly Row[]> {
-  const SYNTAX_ERROR = 1064;
-  for (const [i, statement] of statements.entries()) {
-    try {
-      return await ask(statement);
-    } catch (thrown) {
-      const isLast = i === statements.length - 1;
-      if (isLast || (thrown as { errno?: unknown }).errno !== SYNTAX_ERROR) throw thrown;
-    }
-  }
-  return [];
 }
 
 /** 5.7 and MariaDB count in days. The seconds come first where a server has both. */
@@ -388,11 +393,6 @@ function noBinlog(): TidemarkError {
     "SOURCE_SETTING",
     "MySQL writes no binlog: start it with --log-bin and a --server-id.",
   );
-}
-
-function text(row: Row | undefined, column: string): string {
-  const value = row?.[column];
-  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
 
 /** GTID sets come with line breaks. */

@@ -12,11 +12,13 @@ import type { Logger } from "../core/logger.ts";
 import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
+import { DefinitionsMissing, type Definitions } from "./definitions.ts";
 import type { BinlogReader, DumpStart } from "./reader.ts";
 
 export interface BinlogSourceOptions {
   readonly reader: BinlogReader;
   readonly assembler: Assembler;
+  readonly definitions: Definitions;
   /** Asks the server who it is; it may be another one behind the same address. */
   readonly identify: () => Promise<string>;
   readonly serverUuid: string;
@@ -58,6 +60,7 @@ export class BinlogSource {
         if (signal.aborted) return;
       } catch (thrown) {
         if (signal.aborted) return;
+        if (await this.#define(thrown, signal)) continue;
         await this.#wait(toTidemarkError(thrown), signal);
       }
     }
@@ -76,6 +79,17 @@ export class BinlogSource {
       this.#found();
       if (entries.length > 0) yield entries;
     }
+  }
+
+  /** True if the stream ended for want of definitions, which are now there. */
+  async #define(thrown: unknown, signal: AbortSignal): Promise<boolean> {
+    if (!(thrown instanceof DefinitionsMissing)) return false;
+    try {
+      await this.#options.definitions.load(thrown, signal);
+    } catch (failed) {
+      if (!signal.aborted) await this.#wait(toTidemarkError(failed), signal);
+    }
+    return true;
   }
 
   async #checkIdentity(): Promise<void> {

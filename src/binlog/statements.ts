@@ -104,3 +104,41 @@ export function emptiedTable(sql: string): { database: string; name: string } | 
   const [, database = "", name = ""] = match;
   return { database: database.replaceAll("``", "`"), name: name.replaceAll("``", "`") };
 }
+
+/** First words of statements that leave every definition as it is. */
+const KEEPS_DEFINITIONS: ReadonlySet<string> = new Set([
+  ...["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"],
+  ...["GRANT", "REVOKE", "FLUSH", "ANALYZE", "TRUNCATE", "INSERT", "UPDATE", "DELETE", "REPLACE"],
+]);
+
+/**
+ * Whether a statement may change the definition of a table. It is not parsed: whatever names the table
+ * and is not known to be harmless counts. So a change may be seen where there is none, never the reverse.
+ *
+ * @param database the session's own, in which a table without a database stands.
+ */
+export function changesDefinition(
+  sql: string,
+  database: string,
+  table: { readonly database: string; readonly name: string },
+): boolean {
+  // An executable comment may hold any statement, and so is not skipped.
+  const [word = ""] = /^\w*/.exec(sql.trimStart()) ?? [];
+  const verb = word.toUpperCase();
+  if (KEEPS_DEFINITIONS.has(verb)) return false;
+  if (verb === "IMPORT") return true; // It names files, not tables.
+  const text = sql.toLowerCase();
+  const isHere = database.toLowerCase() === table.database.toLowerCase();
+  return mayName(text, table.name) && (isHere || mayName(text, table.database));
+}
+
+/** A name with other characters can be written in many ways: quoted, or in the session's character set. */
+function mayName(text: string, name: string): boolean {
+  if (!/^[\w$]+$/.test(name)) return true;
+  const lower = name.toLowerCase();
+  if (!text.includes(lower)) return false;
+  // Behind the version of an executable comment a name needs no space.
+  if (/\/\*m?!/.test(text)) return true;
+  const whole = lower.replaceAll("$", "\\$");
+  return new RegExp(`(?<![\\w$\\u0080-\\uffff])${whole}(?![\\w$\\u0080-\\uffff])`).test(text);
+}

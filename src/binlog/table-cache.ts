@@ -5,9 +5,16 @@
  * `TableShape` object is handed out, so that formats can keep what they derived from it.
  */
 import type { Collations } from "./charsets.ts";
+import type { Definitions, Unnamed } from "./definitions.ts";
 import type { TableFilter } from "./reader.ts";
 import { tableIdOf } from "./rows-event.ts";
-import { parseTableMap, tableNameOf, type MapContext, type MappedTable } from "./table-map.ts";
+import {
+  parseTableMap,
+  tableNameOf,
+  type Define,
+  type MapContext,
+  type MappedTable,
+} from "./table-map.ts";
 
 interface Known {
   readonly body: Buffer;
@@ -22,6 +29,7 @@ const TABLE_ID_SIZE = 6;
 
 export class TableCache {
   readonly #wants: TableFilter;
+  readonly #definitions: Definitions | undefined;
   #context: MapContext = { collations: new Map(), serverVersion: "" };
   /** By name, over the whole stream. */
   readonly #known = new Map<string, Known>();
@@ -29,8 +37,9 @@ export class TableCache {
   /** By number, within one transaction: numbers are given anew when a table is opened again. */
   readonly #mapped = new Map<number, Known>();
 
-  constructor(wants: TableFilter) {
+  constructor(wants: TableFilter, definitions: Definitions | undefined) {
     this.#wants = wants;
+    this.#definitions = definitions;
   }
 
   set collations(collations: Collations) {
@@ -45,28 +54,36 @@ export class TableCache {
     this.#last = undefined;
   }
 
-  map(body: Buffer): void {
-    // Mostly it is the table of the statement before.
-    if (!this.#last?.body.equals(body.subarray(TABLE_ID_SIZE))) this.#last = this.#find(body);
-    this.#mapped.set(tableIdOf(body), this.#last);
+  map(body: Buffer, where: Pick<Unnamed, "at" | "group">): void {
+    // Mostly it is the table of the statement before. A definition may have ended since.
+    let known = this.#last;
+    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE)) || known.mapped?.definition) {
+      known = this.#find(body, where);
+      this.#last = known;
+    }
+    this.#mapped.set(tableIdOf(body), known);
   }
 
-  #find(body: Buffer): Known {
+  #find(body: Buffer, where: Pick<Unnamed, "at" | "group">): Known {
     const key = nameKey(body);
+    const tableId = tableIdOf(body);
+    const definitions = this.#definitions;
+    const define: Define | undefined =
+      definitions && (table => definitions.find({ ...table, ...where, tableId }));
     let known = this.#known.get(key);
-    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE))) {
-      known = this.#learn(body);
+    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE)) || isOutdated(known, define)) {
+      known = this.#learn(body, define);
       if (this.#known.size >= TABLES_MAX) this.#known.clear();
       this.#known.set(key, known);
     }
     return known;
   }
 
-  #learn(body: Buffer): Known {
+  #learn(body: Buffer, define?: Define): Known {
     const { database, name } = tableNameOf(body);
     return {
       body: Buffer.from(body.subarray(TABLE_ID_SIZE)),
-      mapped: this.#wants(database, name) ? parseTableMap(body, this.#context) : undefined,
+      mapped: this.#wants(database, name) ? parseTableMap(body, this.#context, define) : undefined,
     };
   }
 
@@ -79,6 +96,11 @@ export class TableCache {
   endTransaction(): void {
     this.#mapped.clear();
   }
+}
+
+/** Its columns have other names by now, or nobody can tell. */
+function isOutdated({ mapped }: Known, define?: Define): boolean {
+  return mapped?.definition !== undefined && define?.(mapped.table) !== mapped.definition;
 }
 
 /** Database and table as they stand in the event, with their lengths, so that two never look alike. */

@@ -1,8 +1,9 @@
 /**
  * A table map event → the shape of the table, and how the values of each column are stored.
  *
- * Everything comes from the event itself (binlog_row_metadata=FULL), as it was when the rows were
- * written. Asking INFORMATION_SCHEMA would give the present columns, which is wrong after any ALTER TABLE.
+ * With binlog_row_metadata=FULL everything comes from the event itself, as it was when the rows were
+ * written. Otherwise names, keys and members come from a definition that is proven for this place
+ * (definitions.ts); asking INFORMATION_SCHEMA alone would be wrong after any ALTER TABLE.
  * zongji's own parser is passed by: it does not know VECTOR, drops the nullability of columns, and falls
  * back to INFORMATION_SCHEMA when anything puzzles it.
  */
@@ -10,11 +11,15 @@ import type { Column, ColumnType, StoredForm, TableShape } from "../core/rows.ts
 import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
 import { columnFormat, MysqlType, type ColumnFacts } from "./column-types.ts";
+import { definedColumns, type DefinedColumn } from "./defined-columns.ts";
+import type { TableDefinition } from "./definitions.ts";
 import { EventFault } from "./event-fault.ts";
 
 export interface MappedTable {
   readonly table: TableShape;
   readonly forms: readonly StoredForm[];
+  /** What told the columns, if the table map did not. */
+  readonly definition?: TableDefinition | undefined;
 }
 
 /** Offset in a table map's body where database and table name stand: after table id and flags. */
@@ -39,7 +44,10 @@ export interface MapContext {
   readonly serverVersion: string;
 }
 
-export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
+/** Tells the definition of a table whose map names no columns. */
+export type Define = (table: TableName) => TableDefinition;
+
+export function parseTableMap(body: Buffer, context: MapContext, define?: Define): MappedTable {
   const { database, name } = tableNameOf(body);
   const where = `table ${database}.${name}`;
   const cursor = new ByteCursor(body, NAMES);
@@ -50,33 +58,66 @@ export function parseTableMap(body: Buffer, context: MapContext): MappedTable {
   const types = [...cursor.take(cursor.packedUint())];
   const storage = readStorage(types, new ByteCursor(cursor.packedBytes()), where);
   const nullable = cursor.take(Math.ceil(types.length / 8));
+  const isNullable = (i: number): boolean => ((nullable[i >> 3] ?? 0) & (1 << (i & 7))) !== 0;
   const metadata = readMetadata(storage, cursor, context.serverVersion);
-  const unsigned = readSigns(metadata.signs, storage, context.serverVersion);
-  if (metadata.names.length !== types.length) throw notFull(where);
+  const isNamed = metadata.names.length === types.length;
+  if (!isNamed && !define) throw notFull(where);
+  const definition = isNamed ? undefined : define?.({ database, name });
+  const described = definition
+    ? definedColumns(definition, storage, isNullable).map(describedByServer)
+    : describedByLog(metadata, readSigns(metadata.signs, storage, context.serverVersion), context);
   const columns: Column[] = [];
   const forms: StoredForm[] = [];
   for (const [i, stored] of storage.entries()) {
-    const columnName = metadata.names[i] ?? "";
+    const column = described[i];
+    if (!column) throw notFull(where);
     const facts: ColumnFacts = {
       ...stored,
-      where: `column ${database}.${name}.${columnName}`,
-      unsigned: unsigned[i] ?? false,
-      charset: charsetOf(metadata.collations[i], context.collations),
-      values: metadata.values[i] ?? [],
-      isPoint: metadata.geometries[i] === POINT,
+      ...column.facts,
+      where: `column ${database}.${name}.${column.name}`,
     };
     const format = columnFormat(facts);
     columns.push({
-      name: columnName,
+      name: column.name,
       type: format.type,
       unsigned: facts.unsigned && isNumber(format.type),
-      nullable: ((nullable[i >> 3] ?? 0) & (1 << (i & 7))) !== 0,
+      nullable: isNullable(i),
       length: format.length,
       scale: format.scale,
     });
     forms.push(format.form);
   }
-  return { table: { database, name, columns, primaryKey: metadata.primaryKey }, forms };
+  const primaryKey = definition?.primaryKey ?? metadata.primaryKey;
+  return { table: { database, name, columns, primaryKey }, forms, definition };
+}
+
+interface DescribedColumn {
+  readonly name: string;
+  readonly facts: Pick<
+    ColumnFacts,
+    "unsigned" | "charset" | "values" | "valuesCharset" | "isPoint"
+  >;
+}
+
+function describedByServer({ members, ...column }: DefinedColumn): DescribedColumn {
+  const { name, unsigned, charset, isPoint } = column;
+  const values = members.map(member => Buffer.from(member));
+  return { name, facts: { unsigned, charset, isPoint, values, valuesCharset: "utf8mb4" } };
+}
+
+function describedByLog(
+  { names, collations, values, geometries }: Metadata,
+  signs: readonly boolean[],
+  context: MapContext,
+): DescribedColumn[] {
+  return names.map((name, i) => {
+    const charset = charsetOf(collations[i], context.collations);
+    const unsigned = signs[i] ?? false;
+    return {
+      name,
+      facts: { unsigned, charset, values: values[i] ?? [], isPoint: geometries[i] === POINT },
+    };
+  });
 }
 
 function notFull(where: string): EventFault {

@@ -2,6 +2,7 @@
 import { Assembler } from "../binlog/assembler.ts";
 import { MysqlServer } from "../binlog/server.ts";
 import { BinlogSource } from "../binlog/source.ts";
+import { Definitions } from "../binlog/definitions.ts";
 import { openReader } from "../binlog/open-reader.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
@@ -109,12 +110,14 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
     },
     starting,
   );
+  const definitions = new Definitions(server, wants);
   const source = new BinlogSource({
+    definitions,
     reader: openReader(config.source.reader, {
       connection: config.source,
       serverId: config.source.serverId + run.index,
       replicaUuid: await target.commitLog.replicaUuid(),
-      wants,
+      ...{ wants, definitions },
       rowBytesMax: config.queue.maxRowBytes,
       clock,
     }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { classifyStatement, emptiedTable } from "../../src/binlog/statements.ts";
+import { changesDefinition, classifyStatement, emptiedTable } from "../../src/binlog/statements.ts";
 
 describe("classifyStatement", () => {
   test.each([
@@ -49,4 +49,43 @@ describe("emptiedTable", () => {
       expect(emptiedTable(sql)).toBeUndefined();
     },
   );
+});
+
+describe("changesDefinition", () => {
+  const table = { database: "shop", name: "orders" };
+
+  test.each([
+    ["ALTER TABLE orders ADD x INT", "shop"],
+    ["alter table Orders add x int", "Shop"],
+    ["ALTER TABLE `shop`.`orders` ADD x INT", "other"],
+    ["/* why */ ALTER TABLE shop . orders ADD x INT", ""],
+    ["/*!50000 ALTER TABLE*/ orders ADD x INT", "shop"],
+    ["ALTER TABLE x ADD y INT, RENAME /*!50000orders*/", "shop"],
+    ["RENAME TABLE orders TO _orders_del, _orders_gho TO orders", "shop"],
+    ["CREATE TABLE shop.orders LIKE o", "other"],
+    ["DROP TABLE IF EXISTS a,orders", "shop"],
+    ["CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW SET @a = 1", "shop"],
+    ["SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE orders ADD x INT", "shop"],
+    ["IMPORT TABLE FROM 'a.sdi'", ""],
+  ])("may: %s", (sql, database) => expect(changesDefinition(sql, database, table)).toBe(true));
+
+  test.each([
+    ["ALTER TABLE orders ADD x INT", "other"],
+    ["ALTER TABLE orders_old ADD x INT", "shop"],
+    ["ALTER TABLE other.reorders ADD x INT", "shop"],
+    ["ALTER TABLE `orders$` ADD x INT", "shop"],
+    ["ALTER TABLE ordersä ADD x INT", "shop"],
+    ["GRANT SELECT ON orders TO u", "shop"],
+    ["TRUNCATE TABLE orders", "shop"],
+    ["SAVEPOINT orders", "shop"],
+    ["DROP DATABASE shop", "shop"],
+  ])("does not: %s", (sql, database) => {
+    expect(changesDefinition(sql, database, table)).toBe(false);
+  });
+
+  test("any statement may change a table whose name can be written in many ways", () => {
+    const odd = { database: "shop", name: "ordérs" };
+    expect(changesDefinition("ALTER TABLE x ADD y INT", "shop", odd)).toBe(true);
+    expect(changesDefinition("FLUSH TABLES", "shop", odd)).toBe(false);
+  });
 });

@@ -51,7 +51,6 @@ const SETTINGS: readonly (readonly [
 ])[] = [
   ["binlog_format", "STATEMENT", "ROW", "only ROW writes the changed rows"],
   ["binlog_format", "MIXED", "ROW", "only ROW writes the changed rows"],
-  ["binlog_row_metadata", "MINIMAL", "FULL", "only FULL names the columns"],
 ];
 
 const IMAGES: readonly (readonly [image: string, lacking: string])[] = [
@@ -89,6 +88,20 @@ const settings = SETTINGS.map(([name, wrong, right, because, only]): Case => ({
     ),
 }));
 
+const metadata: Case = {
+  name: "binlog_row_metadata MINIMAL",
+  arrange: async scene => {
+    scene.afterwards(() => scene.sql("SET PERSIST binlog_row_metadata = FULL"));
+    await scene.sql("SET GLOBAL binlog_row_metadata = MINIMAL");
+  },
+  expected: () =>
+    warning(
+      "mysql.binlog_row_metadata",
+      words("binlog_row_metadata is MINIMAL: the binlog names no columns"),
+      words("SET PERSIST binlog_row_metadata = FULL"),
+    ),
+};
+
 const SEVERAL = "REPLICATION SLAVE, REPLICATION CLIENT";
 
 const privileges = ["REPLICATION SLAVE", "REPLICATION CLIENT", SEVERAL].map((lost): Case => ({
@@ -111,6 +124,7 @@ const source: readonly Case[] = [
       error(78, "mysql.log_bin", /^log_bin is OFF: .* nothing to read/, /^mysqld --log-bin/),
   },
   ...settings,
+  metadata,
   ...images,
   {
     name: "binlog kept for an hour",

@@ -37,6 +37,39 @@ describe("settings of the server", () => {
     expect(found).toMatchObject({ level: "error", code: "SOURCE_SETTING" });
   });
 
+  test("row metadata that is not full is no fault, but weaker", () => {
+    expect(bad({ binlog_row_metadata: "MINIMAL" })).toMatchObject([
+      { level: "warning", fix: "SET PERSIST binlog_row_metadata = FULL" },
+    ]);
+    const old = new Map(Object.entries({ ...RIGHT, version: "5.7.22-log" }));
+    old.delete("binlog_row_metadata");
+    const found = settingFindings(old, GRANTS, NEEDS).filter(({ ok }) => !ok);
+    expect(found).toMatchObject([
+      { level: "warning", fix: "MySQL 8.0 or newer, with binlog_row_metadata = FULL" },
+    ]);
+  });
+
+  test.each(["5.7.22-log", "10.11.14-MariaDB-log"])("%s cannot keep what is set", version => {
+    expect(bad({ version, binlog_format: "MIXED", gtid_mode: "OFF" })).toMatchObject([
+      { fix: "SET GLOBAL binlog_format = ROW; # and in my.cnf: binlog_format = ROW" },
+      {
+        fix:
+          "SET GLOBAL enforce_gtid_consistency = ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE; " +
+          "SET GLOBAL gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON; " +
+          "# and in my.cnf: enforce_gtid_consistency = ON, gtid_mode = ON",
+      },
+    ]);
+  });
+
+  test("a server that counts in days keeps its binlog for days", () => {
+    const old = new Map(Object.entries({ ...RIGHT, version: "5.7.22", expire_logs_days: "0.5" }));
+    old.delete("binlog_expire_logs_seconds");
+    const [found] = settingFindings(old, GRANTS, NEEDS).filter(({ ok }) => !ok);
+    expect(found?.fix).toBe(
+      "SET GLOBAL expire_logs_days = 7; # and in my.cnf: expire_logs_days = 7",
+    );
+  });
+
   test.each([
     ["0", []],
     ["86399", ["mysql.binlog_retention"]],

@@ -7,12 +7,17 @@ import type { Figure, Outcome } from "../campaign.ts";
 import { progress } from "../progress.ts";
 import { casesOf, textCasesOf, type TypeCase } from "../types/cases.ts";
 import { isShown, question } from "../types/forms.ts";
-import { TypesSource, type Envelope, type Metadata, type Row } from "../types/source.ts";
+import type { Envelope, Row } from "../types/file-run.ts";
+import { TypesSource, type Metadata } from "../types/source.ts";
 
 const COMBINATIONS: readonly (readonly [version: MysqlVersion, metadata: Metadata])[] = [
+  ["mysql-5", "MINIMAL"],
   ["mysql-8", "FULL"],
+  ["mysql-8", "MINIMAL"],
   ["mysql-9", "FULL"],
+  ["mysql-9", "MINIMAL"],
   ["mariadb", "FULL"],
+  ["mariadb", "MINIMAL"],
 ];
 
 const PAIRS_MIN = 600;

@@ -11,7 +11,8 @@ import { Random } from "../random.ts";
 import { isShown } from "../types/forms.ts";
 import { SessionChanges, type Change, type SessionColumn } from "../types/session-changes.ts";
 import { readSession, type SessionRead } from "../types/session-run.ts";
-import { TypesSource, type Row } from "../types/source.ts";
+import type { Row } from "../types/file-run.ts";
+import { TypesSource } from "../types/source.ts";
 import type { CheckContext } from "./check.ts";
 
 const VERSIONS: readonly MysqlVersion[] = ["mysql-8", "mysql-9", "mariadb"];

@@ -1,6 +1,7 @@
 /** The checks of the area `types`, in the order in which they run. */
 import type { Check } from "./check.ts";
 import { debezium } from "./debezium.ts";
+import { ddl } from "./ddl.ts";
 import { hostile } from "./hostile.ts";
 import { matrix } from "./matrix.ts";
 import { mutations } from "./mutations.ts";
@@ -13,6 +14,7 @@ export const typesChecks = {
   random,
   debezium,
   session,
+  ddl,
   mutations,
   hostile,
   payload,

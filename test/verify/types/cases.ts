@@ -314,7 +314,7 @@ export function casesOf(version: MysqlVersion): readonly TypeCase[] {
     ...everywhere,
     {
       type: "JSON",
-      form: isMaria ? "text" : "json",
+      form: isMaria ? "text" : version === "mysql-5" ? "json-5" : "json",
       values: isMaria ? json : [...json, ...mysqlJson],
     },
     ...(version === "mysql-9" ? vectors : []),

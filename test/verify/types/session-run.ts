@@ -8,7 +8,7 @@ import { builtBundle, Product } from "../product.ts";
 import { cdcUser } from "../servers.ts";
 import { until } from "../wait.ts";
 import { parseExactly } from "./exact-json.ts";
-import type { Envelope } from "./source.ts";
+import type { Envelope } from "./file-run.ts";
 
 const PATIENCE_MS = 60_000;
 

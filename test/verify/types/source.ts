@@ -1,27 +1,12 @@
-/** A server of some version and row metadata, and the program under test that reads all of it into a file. */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** A server of some version and row metadata, with a user for the program under test. */
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { startMysql, type Mysql, type MysqlVersion } from "../../../tools/services/services.ts";
-import { FileLines } from "../file-lines.ts";
-import { builtBundle, Product } from "../product.ts";
 import { cdcUser } from "../servers.ts";
-import { until } from "../wait.ts";
-import { parseExactly, type ExactValue } from "./exact-json.ts";
+import { FileRun, type BinlogPosition, type Envelope } from "./file-run.ts";
 
 export type Metadata = "FULL" | "MINIMAL";
 
-export type Row = Readonly<Record<string, ExactValue>>;
-
-export interface Envelope {
-  readonly op: string;
-  readonly before: Row | null;
-  readonly after: Row | null;
-  readonly source: { readonly table: string };
-}
-
-const DATABASE = "types";
+export const DATABASE = "types";
 const READ_TIMEOUT_MS = 300_000;
 
 export class TypesSource {
@@ -73,57 +58,27 @@ export class TypesSource {
       "CREATE TABLE IF NOT EXISTS the_end (id INT PRIMARY KEY AUTO_INCREMENT)",
       "INSERT INTO the_end VALUES ()",
     );
-    const dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
-    mkdirSync(join(dir, "state"));
-    const config = join(dir, "tidemark.yaml");
-    writeFileSync(config, JSON.stringify(this.#config()));
-    const bundle = join(dir, "tidemark.mjs");
-    copyFileSync(builtBundle(undefined), bundle);
-    const product = new Product({ bundle, config, dir });
-    const lines = new FileLines(join(dir, "out.jsonl"));
-    const found: Envelope[] = [];
-    let hasEnded = false;
+    const run = new FileRun(this.mysql, "earliest");
     try {
-      product.start();
-      await until(
-        () => {
-          if (product.ended) throw new Error(`Tidemark ended:\n${product.logTail(8)}`);
-          lines.readToEnd(line => {
-            const message = parseExactly(line) as unknown as Envelope | null;
-            if (message === null) return;
-            if (message.source.table === "the_end") hasEnded = true;
-            else found.push(message);
-          });
-          return hasEnded;
-        },
-        { what: "every row arrives", timeoutMs: READ_TIMEOUT_MS },
-      );
-      await product.terminate();
+      const isLast = ({ source }: Envelope): boolean => source.table === "the_end";
+      const messages = await run.until(isLast, READ_TIMEOUT_MS);
+      await run.product.terminate();
+      return messages.filter(message => !isLast(message));
     } finally {
-      await product.dispose();
-      rmSync(dir, { recursive: true, force: true });
+      await run.dispose();
     }
-    return found;
+  }
+
+  /** The end of the binlog. */
+  async position(): Promise<BinlogPosition> {
+    const statement =
+      this.mysql.version === "mysql-9" ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+    const [row] = await this.select(statement);
+    return { file: row?.["File"] ?? "", position: Number(row?.["Position"]) };
   }
 
   async stop(): Promise<void> {
     this.connection.destroy();
     await this.mysql.stop();
-  }
-
-  #config(): unknown {
-    const { host, port } = this.mysql;
-    return {
-      source: { host, port, ...cdcUser, start: "earliest" },
-      pipelines: [
-        {
-          name: "types",
-          tables: [`${DATABASE}.*`],
-          format: "debezium",
-          sink: { type: "file", path: "out.jsonl" },
-          commit_log: { type: "file", dir: "state" },
-        },
-      ],
-    };
   }
 }

@@ -1,0 +1,89 @@
+/** The program under test, reading a server into a file from some place on. */
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Mysql } from "../../../tools/services/services.ts";
+import { FileLines } from "../file-lines.ts";
+import { builtBundle, Product } from "../product.ts";
+import { cdcUser } from "../servers.ts";
+import { until } from "../wait.ts";
+import { parseExactly, type ExactValue } from "./exact-json.ts";
+
+export type Row = Readonly<Record<string, ExactValue>>;
+
+export interface Envelope {
+  readonly op: string;
+  readonly before: Row | null;
+  readonly after: Row | null;
+  readonly source: { readonly table: string };
+}
+
+export interface BinlogPosition {
+  readonly file: string;
+  readonly position: number;
+}
+
+export class FileRun {
+  readonly product: Product;
+  readonly #dir: string;
+  readonly #lines: FileLines;
+  readonly #found: Envelope[] = [];
+
+  /** Starts at once. */
+  constructor(mysql: Mysql, start: "earliest" | BinlogPosition) {
+    this.#dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
+    mkdirSync(join(this.#dir, "state"));
+    const config = join(this.#dir, "tidemark.yaml");
+    writeFileSync(config, JSON.stringify(configOf(mysql, start)));
+    const bundle = join(this.#dir, "tidemark.mjs");
+    copyFileSync(builtBundle(undefined), bundle);
+    this.product = new Product({ bundle, config, dir: this.#dir });
+    this.#lines = new FileLines(join(this.#dir, "out.jsonl"));
+    this.product.start();
+  }
+
+  /** What has arrived so far, tombstones aside. */
+  messages(): readonly Envelope[] {
+    this.#lines.readToEnd(line => {
+      const message = parseExactly(line) as unknown as Envelope | null;
+      if (message !== null) this.#found.push(message);
+    });
+    return this.#found;
+  }
+
+  /** Everything up to the message of which `isLast` is true. */
+  async until(
+    isLast: (message: Envelope) => boolean,
+    timeoutMs: number,
+  ): Promise<readonly Envelope[]> {
+    await until(
+      () => {
+        if (this.messages().some(isLast)) return true;
+        if (this.product.ended) throw new Error(`Tidemark ended:\n${this.product.logTail(8)}`);
+        return false;
+      },
+      { what: "every row arrives", timeoutMs },
+    );
+    return this.messages();
+  }
+
+  async dispose(): Promise<void> {
+    await this.product.dispose();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+function configOf({ host, port }: Mysql, start: "earliest" | BinlogPosition): unknown {
+  return {
+    source: { host, port, ...cdcUser, start },
+    pipelines: [
+      {
+        name: "types",
+        tables: ["types.*"],
+        format: "debezium",
+        sink: { type: "file", path: "out.jsonl" },
+        commit_log: { type: "file", dir: "state" },
+      },
+    ],
+  };
+}
