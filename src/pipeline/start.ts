@@ -48,11 +48,11 @@ export async function startAtCheckpoint(
   return { position: { ...position, transaction: undefined }, serverUuid, sameServer };
 }
 
-/** The readers whose row checksums are made over the canonical values. */
-const CANONICAL: ReadonlySet<string> = new Set(["native", "zongji"]);
+/** The readers whose row checksums are made over the same bytes: the rows as they were logged. */
+const AS_LOGGED: ReadonlySet<string> = new Set(["native", "zongji"]);
 
 function countAlike(one: string, other: string): boolean {
-  return one === other || (CANONICAL.has(one) && CANONICAL.has(other));
+  return one === other || (AS_LOGGED.has(one) && AS_LOGGED.has(other));
 }
 
 async function checkGtids(
