@@ -13,7 +13,7 @@ import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import { DefinitionsMissing, type Definitions } from "./definitions.ts";
-import type { BinlogReader, DumpStart } from "./reader.ts";
+import type { BinlogReader, DumpStart, ReaderTraffic } from "./reader.ts";
 
 export interface BinlogSourceOptions {
   readonly reader: BinlogReader;
@@ -40,13 +40,18 @@ export class BinlogSource {
   #isConnected = false;
   #reason: string | undefined;
   #turns = 0;
+  #traffic: ReaderTraffic = { bytesRead: 0, paused: false, obstacle: undefined };
 
   constructor(options: BinlogSourceOptions) {
     this.#options = options;
   }
 
   get gauges(): SourceGauges {
-    const { bytesRead = 0, paused = false, obstacle } = this.#options.reader.traffic() ?? {};
+    // While a connection is being closed, there is none that could tell: that is silence too.
+    const { bytesRead: last } = this.#traffic;
+    const silence = { bytesRead: last, paused: false, obstacle: undefined };
+    this.#traffic = this.#options.reader.traffic() ?? silence;
+    const { bytesRead, paused, obstacle } = this.#traffic;
     const connected = this.#isConnected;
     return { connected, reason: obstacle ?? this.#reason, bytesRead, paused, turns: this.#turns };
   }

@@ -519,6 +519,22 @@ export function combined(outcomes: readonly Outcome[]): Outcome {
   };
 }
 
+/**
+ * Campaigns of one kill each as one campaign of all of them.
+ *
+ * @param planned so many kills were to hit something in flight.
+ */
+export function asOne(
+  outcomes: readonly Outcome[],
+  { planned, quick }: { readonly planned: number; readonly quick: boolean },
+): Outcome {
+  const sum = combined(outcomes);
+  const inFlight = Number(sum.figures["kills_in_flight"]);
+  const changes = Number(sum.figures["written"]);
+  const isVoid = inFlight < planned * 0.8 || changes < (quick ? 100 : 1_000);
+  return { ...sum, void: sum.ok && isVoid };
+}
+
 /** No campaign holds in which the program printed its password. */
 function withoutSecrets({ product }: Campaign, outcome: Outcome): Outcome {
   if (!product.hasPrinted(cdcUser.password)) return outcome;

@@ -6,7 +6,7 @@
  * released; Tidemark is killed, more is written, and both come back. A start that was not kept would be
  * resolved anew, at a later `latest`, and skip what lay between.
  */
-import { combined, withCampaign, type Campaign, type Outcome } from "../campaign.ts";
+import { asOne, withCampaign, type Campaign, type Outcome } from "../campaign.ts";
 import { rounds } from "../options.ts";
 import { progress } from "../progress.ts";
 import { sleep, until } from "../wait.ts";
@@ -22,11 +22,7 @@ export async function sigkillFirst(context: CheckContext): Promise<Outcome> {
     progress(`sigkill-first: round ${round + 1}: ${JSON.stringify(outcome.figures)}`);
     if (!outcome.ok) break;
   }
-  const sum = combined(outcomes);
-  const inFlight = Number(sum.figures["kills_in_flight"]);
-  const changes = Number(sum.figures["written"]);
-  const isVoid = inFlight < count * 0.8 || changes < (options.quick ? 100 : 1_000);
-  return { ...sum, void: sum.ok && isVoid };
+  return asOne(outcomes, { planned: count, quick: options.quick });
 }
 
 async function oneRound(

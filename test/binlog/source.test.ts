@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { Assembler } from "../../src/binlog/assembler.ts";
+import { Definitions } from "../../src/binlog/definitions.ts";
+import type { BinlogReader } from "../../src/binlog/reader.ts";
+import { BinlogSource } from "../../src/binlog/source.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { TidemarkError } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/logger.ts";
+import { SERVER } from "../support/builders.ts";
+
+const boundary = { file: "binlog.000001", fileCreated: 7, position: 4 };
+const start = {
+  ...{ serverUuid: SERVER, boundary, gtidSet: "" },
+  ...{ transaction: undefined, anonymous: false },
+};
+const limits = { entryBytesMax: 1_000, entryRowsMax: 10, rowBytesMax: 1_000 };
+
+test("a connection that is being closed has not moved: nothing was heard over it", async () => {
+  const stop = new AbortController();
+  const seen: unknown[] = [];
+  let isOpen = true;
+  const reader: BinlogReader = {
+    async *events() {
+      try {
+        yield [{ kind: "file", file: boundary.file, fileCreated: boundary.fileCreated }];
+        seen.push(source.gauges);
+        await Promise.resolve();
+        throw new TidemarkError("SOURCE_UNAVAILABLE", "MySQL has been silent for 15 s.");
+      } finally {
+        isOpen = false;
+        seen.push(source.gauges);
+        stop.abort();
+      }
+    },
+    traffic: () => (isOpen ? { bytesRead: 4711, paused: false, obstacle: undefined } : undefined),
+  };
+  const source = new BinlogSource({
+    reader,
+    assembler: new Assembler({ start, serverUuid: SERVER, ...limits }),
+    definitions: new Definitions(
+      {
+        readTables: () => Promise.reject(new Error()),
+        scan: () => reader.events(undefined as never, stop.signal),
+      },
+      () => true,
+    ),
+    identify: () => Promise.resolve(SERVER),
+    serverUuid: SERVER,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  for await (const entries of source.entries(stop.signal)) expect(entries).toBeDefined();
+  const [open, closing] = seen as { bytesRead: number; turns: number; connected: boolean }[];
+  expect(open).toMatchObject({ connected: true, bytesRead: 4711 });
+  expect(closing).toEqual(open);
+});
