@@ -21,9 +21,9 @@ const LENGTH_BYTES = 0x07;
  */
 export function unpackRows(body: Buffer, layout: RowsLayout, bytesMax: number): Buffer {
   const cursor = new ByteCursor(body, 8);
-  if (layout.hasExtra) cursor.take(cursor.uint(2) - 2);
+  if (layout.hasExtra) cursor.skip(cursor.uint(2) - 2);
   const bitsBytes = (cursor.packedUint() + 7) >> 3;
-  cursor.take(layout.operation === "update" ? 2 * bitsBytes : bitsBytes);
+  cursor.skip(layout.operation === "update" ? 2 * bitsBytes : bitsBytes);
   const head = body.subarray(0, cursor.offset);
   const mark = cursor.uint(1);
   if ((mark & KIND) !== ZLIB)

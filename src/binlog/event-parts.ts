@@ -1,3 +1,6 @@
+/** A larger event is not held in memory. */
+export const HELD_BYTES_MAX = 16 * 2 ** 20;
+
 /** An event that is too large to be held in memory: its bytes can be read piece by piece. */
 export interface EventParts {
   /** Bytes from the header on, without checksum. */

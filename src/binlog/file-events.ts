@@ -10,12 +10,11 @@ import { crc32 } from "node:zlib";
 import { TidemarkError } from "../core/errors.ts";
 import { Checksums } from "./checksums.ts";
 import { CHECKSUM_SIZE, EventType, HEADER_SIZE, isInUse, sizeOf, typeOf } from "./event-header.ts";
-import type { EventParts } from "./event-parts.ts";
+import { HELD_BYTES_MAX, type EventParts } from "./event-parts.ts";
 
 const MAGIC = Buffer.from("fe62696e", "hex");
 const MAGIC_ENCRYPTED = Buffer.from("fd62696e", "hex");
 const WINDOW_BYTES = 2 ** 20;
-const HELD_MAX = 16 * 2 ** 20;
 
 export class FileEvents {
   /** Where the next event begins. */
@@ -82,7 +81,7 @@ export class FileEvents {
     if (size < HEADER_SIZE) throw this.#unreadable(`is damaged at ${this.position}`);
     if (this.position + size > this.#size) return undefined;
     if (typeOf(head) === EventType.mariadbStartEncryption) throw this.#encrypted();
-    const event = size > HELD_MAX ? this.#large(head, size) : this.#small(size);
+    const event = size > HELD_BYTES_MAX ? this.#large(head, size) : this.#small(size);
     this.position += size;
     return event;
   }

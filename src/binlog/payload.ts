@@ -7,7 +7,7 @@
 import { ByteCursor } from "./byte-cursor.ts";
 import { EventFault } from "./event-fault.ts";
 import { HEADER_SIZE, sizeOf } from "./event-header.ts";
-import type { EventParts } from "./event-parts.ts";
+import { HELD_BYTES_MAX, type EventParts } from "./event-parts.ts";
 import { Spool } from "./spool.ts";
 import type { ZstdUnpacker } from "./zstd-blocks.ts";
 
@@ -18,8 +18,6 @@ const UNCOMPRESSED = 255;
 /** More than the fields take that there are. */
 const FIELDS_MAX = 256;
 const UNPACKED_BYTES = 64 * 1024;
-/** A larger event is not held in memory. */
-const HELD_MAX = 16 * 2 ** 20;
 
 export function* payloadEvents(
   payload: EventParts,
@@ -33,7 +31,7 @@ export function* payloadEvents(
     while (chunks.fill(head)) {
       const size = sizeOf(head);
       if (size < HEADER_SIZE) throw new EventFault("it holds an event that has no size");
-      if (size <= HELD_MAX) yield whole(chunks, head, size);
+      if (size <= HELD_BYTES_MAX) yield whole(chunks, head, size);
       else yield* large(chunks, head, size);
     }
   } finally {

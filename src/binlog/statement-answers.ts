@@ -35,3 +35,8 @@ export async function firstKnown(ask: Ask, statements: readonly string[]): Promi
 export function errnoOf(thrown: unknown): unknown {
   return (thrown as { readonly errno?: unknown } | null)?.errno;
 }
+
+/** A name as it has to stand in a statement. */
+export function quoted(name: string): string {
+  return `\`${name.replaceAll("`", "``")}\``;
+}

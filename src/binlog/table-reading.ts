@@ -10,7 +10,7 @@
  */
 import { TidemarkError } from "../core/errors.ts";
 import type { ColumnDefinition, ReadTable } from "./definitions.ts";
-import { errnoOf, firstKnown, text, type Ask, type Row } from "./statement-answers.ts";
+import { errnoOf, firstKnown, quoted, text, type Ask, type Row } from "./statement-answers.ts";
 
 export interface TableId {
   readonly database: string;
@@ -154,8 +154,4 @@ export function membersOf(columnType: string): string[] {
       escaped === undefined ? "'" : (ESCAPES[escaped] ?? escaped),
     ),
   );
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }

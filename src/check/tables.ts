@@ -1,5 +1,6 @@
 /** What the captured tables need: a key, columns that can be read, a topic of their own. */
 import type { SourceColumn, SourceTable } from "../binlog/server.ts";
+import { quoted } from "../binlog/statement-answers.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { fault, good, warning, type Finding } from "../core/finding.ts";
 
@@ -74,7 +75,7 @@ function sharedTopic(
 function noTable({ patterns, grantee }: TableRules): Finding {
   const named = patterns.find(pattern => !pattern.startsWith("!")) ?? "";
   const database = named.slice(0, named.indexOf("."));
-  const scope = /[*?]/.test(database) ? "*.*" : `\`${database.replaceAll("`", "``")}\`.*`;
+  const scope = /[*?]/.test(database) ? "*.*" : `${quoted(database)}.*`;
   return warning(
     "tables.names",
     `No table that our user sees matches ${patterns.join(", ")}: keys, columns and topics cannot be ` +
@@ -134,10 +135,6 @@ function idOf({ database, name }: SourceTable): string {
 
 function addKey(table: SourceTable): string {
   return `ALTER TABLE ${quoted(table.database)}.${quoted(table.name)} ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`;
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }
 
 export function yearFindings(

@@ -115,7 +115,7 @@ export interface StoredForm {
 }
 
 /** Cells where MySQL put them. Of each cell `index` holds two numbers: start, and length or a mark. */
-export interface StoredCells extends Pick<Rows, "cell"> {
+export interface StoredCells {
   readonly data: Buffer;
   readonly index: Uint32Array;
   readonly forms: readonly StoredForm[];

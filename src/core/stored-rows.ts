@@ -113,6 +113,7 @@ export class StoredRowsBuilder {
   #base = 0;
   #bytes: Buffer = Buffer.alloc(0);
   readonly #additions: Buffer[] = [];
+  #additionsBytes = 0;
   #slab = new Uint32Array(SLAB_NUMBERS);
   #slabEnd = 0;
 
@@ -123,6 +124,7 @@ export class StoredRowsBuilder {
     this.#indexEnd = 0;
     this.#count = 0;
     this.#additions.length = 0;
+    this.#additionsBytes = 0;
   }
 
   /** A row of so many cells begins at `start`. */
@@ -153,9 +155,9 @@ export class StoredRowsBuilder {
 
   /** A value that stands nowhere in the bytes at hand. */
   addition(value: Buffer): void {
-    const added = this.#additions.reduce((sum, { length }) => sum + length, 0);
-    this.value(this.#bytes.length + added, value.length);
+    this.value(this.#bytes.length + this.#additionsBytes, value.length);
     this.#additions.push(value);
+    this.#additionsBytes += value.length;
   }
 
   /** The bytes of the cell that was added so many cells ago; undefined for NULL. */
@@ -176,7 +178,9 @@ export class StoredRowsBuilder {
   reset({ indexEnd, count, additions }: RowsMark): void {
     this.#indexEnd = indexEnd;
     this.#count = count;
-    this.#additions.length = additions;
+    while (this.#additions.length > additions) {
+      this.#additionsBytes -= this.#additions.pop()?.length ?? 0;
+    }
   }
 
   /** Hands over what was added, with a copy of its bytes; the last row ends at `end`. */

@@ -4,7 +4,7 @@
  */
 import type { Column, StoredForm } from "../core/rows.ts";
 import { realText, writeNoDate, writeNoMoment } from "./debezium-values.ts";
-import { epochDayOf, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
+import { epochDayOf, POWERS_OF_TEN, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { StoredWriter } from "./object-writer.ts";
 
@@ -117,8 +117,6 @@ function date(column: Column): StoredWriter {
     else json.integer(day);
   };
 }
-
-const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 /**
  * A bit that is always set, year * 13 + month in 17 bits, day and hour in five, minute and second in six,

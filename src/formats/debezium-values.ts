@@ -7,7 +7,13 @@
  */
 import { assert } from "../core/errors.ts";
 import type { Column } from "../core/rows.ts";
-import { epochDayOf, MICROS_PER_SECOND, SECONDS_PER_DAY, writeMicros } from "./epoch.ts";
+import {
+  epochDayOf,
+  MICROS_PER_SECOND,
+  POWERS_OF_TEN,
+  SECONDS_PER_DAY,
+  writeMicros,
+} from "./epoch.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { ValueWriter } from "./object-writer.ts";
 
@@ -48,8 +54,6 @@ function secondsOfDay(cell: Buffer, at: number, hourDigits = 2): number {
     digits(cell, minutesAt + 3, minutesAt + 5)
   );
 }
-
-const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 /** The fraction that begins with the dot at `dotAt`, in units of 10^-`width` seconds; 0 if there is none. */
 function fraction(cell: Buffer, dotAt: number, width: number): number {

@@ -3,6 +3,7 @@ import type { JsonWriter } from "./json-writer.ts";
 
 export const SECONDS_PER_DAY = 86_400;
 export const MICROS_PER_SECOND = 1_000_000;
+export const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 const MINUS = 0x2d;
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];

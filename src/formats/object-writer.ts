@@ -1,7 +1,5 @@
 import {
-  ABSENT,
   CellState,
-  NULL as NULL_MARK,
   type Column,
   type Image,
   type Rows,
@@ -60,15 +58,8 @@ export class ObjectWriter {
 
   write(json: JsonWriter, rows: Rows, row: number, image: Image): void {
     const start = json.length;
-    if (rows.stored) this.#writeStored(json, rows.stored, row, image);
-    else this.#writeCanonical(json, rows, row, image);
-    // Each name begins with a comma; the first one becomes the opening brace.
-    if (json.length === start) json.byte(BRACE_OPEN);
-    else json.patch(start, BRACE_OPEN);
-    json.byte(BRACE_CLOSE);
-  }
-
-  #writeCanonical(json: JsonWriter, rows: Rows, row: number, image: Image): void {
+    const cells = rows.stored;
+    const writers = cells && this.#storedWriters(cells);
     for (let i = 0; i < this.#columns.length; i++) {
       const column = this.#columns[i] as number;
       let source = image;
@@ -79,32 +70,23 @@ export class ObjectWriter {
       }
       if (state === CellState.absent) continue;
       json.raw(this.#names[i] as Buffer);
+      const writeStored = writers?.[i];
       if (state === CellState.null) json.raw(NULL);
-      else (this.#canonical[i] as ValueWriter)(json, rows.cell(row, source, column));
+      else if (cells && writeStored) {
+        const at = cells.first(row, source) + 2 * column;
+        writeStored(json, cells.data, cells.index[at] as number, cells.index[at + 1] as number);
+      } else (this.#canonical[i] as ValueWriter)(json, rows.cell(row, source, column));
     }
+    // Each name begins with a comma; the first one becomes the opening brace.
+    if (json.length === start) json.byte(BRACE_OPEN);
+    else json.patch(start, BRACE_OPEN);
+    json.byte(BRACE_CLOSE);
   }
 
-  #writeStored(json: JsonWriter, cells: StoredCells, row: number, image: Image): void {
-    const { data, index } = cells;
-    const writers = (this.#stored ??= this.#shapes.map((column, i) =>
-      this.#storedWriter(column, cells.forms[this.#columns[i] as number] as StoredForm),
-    ));
-    const first = cells.first(row, image);
-    for (let i = 0; i < this.#columns.length; i++) {
-      const column = this.#columns[i] as number;
-      let source = image;
-      let at = first + 2 * column;
-      if (index[at + 1] === ABSENT && this.#absentFrom !== undefined) {
-        source = this.#absentFrom;
-        at = cells.first(row, source) + 2 * column;
-      }
-      const length = index[at + 1] as number;
-      if (length === ABSENT) continue;
-      json.raw(this.#names[i] as Buffer);
-      const write = writers[i];
-      if (length === NULL_MARK) json.raw(NULL);
-      else if (write) write(json, data, index[at] as number, length);
-      else (this.#canonical[i] as ValueWriter)(json, cells.cell(row, source, column));
-    }
+  #storedWriters({ forms }: StoredCells): readonly (StoredWriter | undefined)[] {
+    this.#stored ??= this.#shapes.map((column, i) =>
+      this.#storedWriter(column, forms[this.#columns[i] as number] as StoredForm),
+    );
+    return this.#stored;
   }
 }

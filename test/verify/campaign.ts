@@ -414,7 +414,7 @@ export class Campaign {
   #outcome(verdict: Verdict, options: FinishOptions): Outcome {
     const { conditions = {} } = options;
     const { rssMaxMb = RSS_MAX_MB } = this.setup;
-    const { changesMin = this.setup.options.quick ? 100 : 1_000 } = options;
+    const { changesMin = changesMinOf(this.setup.options) } = options;
     // Repeats are promised there, and an older value may come again as long as it is not the last.
     const judged: Record<string, number> = { ...verdict };
     if (this.setup.compacted) {
@@ -430,8 +430,8 @@ export class Campaign {
     if (broken.length > 0) figures["broken"] = broken.join(", ");
     const ok =
       broken.length === 0 && oracleFaults(judged) === 0 && this.product.peakRssMb < rssMaxMb;
-    const isVoid = this.killsInFlight < this.kills * 0.8 || verdict.written < changesMin;
-    return { ok, void: isVoid, figures };
+    const counts = { inFlight: this.killsInFlight, planned: this.kills, changes: verdict.written };
+    return { ok, void: provesTooLittle(counts, changesMin), figures };
   }
 
   /** The outcome of a run that did not come to its end: what stood in the way is no excuse. */
@@ -531,8 +531,23 @@ export function asOne(
   const sum = combined(outcomes);
   const inFlight = Number(sum.figures["kills_in_flight"]);
   const changes = Number(sum.figures["written"]);
-  const isVoid = inFlight < planned * 0.8 || changes < (quick ? 100 : 1_000);
+  const isVoid = provesTooLittle({ inFlight, planned, changes }, changesMinOf({ quick }));
   return { ...sum, void: sum.ok && isVoid };
+}
+
+function changesMinOf({ quick }: { readonly quick: boolean }): number {
+  return quick ? 100 : 1_000;
+}
+
+interface Counts {
+  /** Kills that hit something in flight, of so many that were to. */
+  readonly inFlight: number;
+  readonly planned: number;
+  readonly changes: number;
+}
+
+function provesTooLittle({ inFlight, planned, changes }: Counts, changesMin: number): boolean {
+  return inFlight < planned * 0.8 || changes < changesMin;
 }
 
 /** No campaign holds in which the program printed its password. */
