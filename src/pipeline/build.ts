@@ -191,6 +191,10 @@ function buildDelivering(run: PipelineRun, target: Target) {
   const failure = new AbortController();
   const sinkEvents: SinkEvents = {
     delivered: (message, place) => flusher.delivered(message, place),
+    refused: (_message, error) => {
+      failure.abort(error);
+      return new Promise(() => undefined);
+    },
     failed: error => failure.abort(error),
     claim: offsets => watcher.claim(offsets, hard),
   };

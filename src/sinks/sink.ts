@@ -41,6 +41,12 @@ export interface Place {
 export interface SinkEvents {
   /** Each message once, when it is durable at the destination. `place` only where lanes have offsets. */
   delivered(message: Message, place?: Place): void;
+  /**
+   * The destination refuses this message for good, after so many attempts. Resolves when the message is
+   * safe in the dead-letter target: the sink then goes on with the lane, without calling `delivered`.
+   * Without such a target the pipeline ends with `error`, and this never resolves.
+   */
+  refused(message: Message, error: TidemarkError, attempts: number): Promise<void>;
   /** The sink is done for; the pipeline ends with this error. */
   failed(error: TidemarkError): void;
   /**

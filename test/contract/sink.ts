@@ -51,6 +51,13 @@ export const textOf = ({ value }: Message): string => value?.toString() ?? "";
 export class RecordedEvents implements SinkEvents {
   readonly delivered_: { readonly message: Message; readonly place: Place | undefined }[] = [];
   readonly claims: NextOffsets[] = [];
+  readonly refusals: {
+    readonly message: Message;
+    readonly error: TidemarkError;
+    readonly attempts: number;
+  }[] = [];
+  /** Held back by a test that looks at what happens before a refused message is safe. */
+  buried: Promise<void> = Promise.resolve();
   failure: TidemarkError | undefined;
   /** Held back by a test that looks at what happens before a claim is durable. */
   claimed: Promise<void> = Promise.resolve();
@@ -59,6 +66,12 @@ export class RecordedEvents implements SinkEvents {
   delivered(message: Message, place?: Place): void {
     this.delivered_.push({ message, place });
     this.#changed();
+  }
+
+  refused(message: Message, error: TidemarkError, attempts: number): Promise<void> {
+    this.refusals.push({ message, error, attempts });
+    this.#changed();
+    return this.buried;
   }
 
   failed(error: TidemarkError): void {

@@ -99,6 +99,7 @@ await sink.open(
       released += 1;
       offset = place?.nextOffset ?? offset;
     },
+    refused: (_message, error) => Promise.reject(error),
     failed: error => {
       throw error;
     },
