@@ -108,6 +108,8 @@ class Life {
     const source = this.#base + entry.seq;
     return Array.from({ length: this.#world.messagesOf[source] ?? 0 }, (_, index) => ({
       seq: entry.seq,
+      index,
+      bytes: 0,
       id: messageId(source, index),
       destination: String(laneOf(source, index)),
       partitionKey: Buffer.alloc(0),

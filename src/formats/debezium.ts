@@ -14,9 +14,10 @@ import type { Change, RowsOrigin, Transaction } from "../core/entry.ts";
 import type { TableShape } from "../core/rows.ts";
 import { storedWriter } from "./debezium-stored.ts";
 import { valueWriter } from "./debezium-values.ts";
-import type { Format, FormattedMessage } from "./format.ts";
-import { JsonWriter } from "./json-writer.ts";
+import type { Format } from "./format.ts";
+import type { JsonWriter } from "./json-writer.ts";
 import { KeyWriter } from "./key.ts";
+import type { MessageWriter } from "./message-writer.ts";
 import { ObjectWriter } from "./object-writer.ts";
 
 export interface DebeziumFormatOptions {
@@ -64,7 +65,6 @@ export class DebeziumFormat implements Format {
   /** `,"source":{"version":…,"connector":"mysql","name":…`. */
   readonly #sourceStart: string;
   readonly #tables = new WeakMap<TableShape, TableWriters>();
-  readonly #json = new JsonWriter();
   #lastSource: SourceParts | undefined;
   #nowMs = Number.NaN;
   /** The end of every message of this millisecond. */
@@ -78,47 +78,43 @@ export class DebeziumFormat implements Format {
       `"name":${JSON.stringify(name)}`;
   }
 
-  messages(change: Change, row: number): readonly FormattedMessage[] {
+  write(change: Change, row: number, out: MessageWriter): void {
     const { rows } = change;
     const { key } = this.#writers(rows.table);
-    this.#json.clear(); // A cell that could not be read may have left half a message behind.
     switch (rows.operation) {
-      case "insert": {
-        const value = this.#value(change, row, "c");
-        return [{ idSuffix: "", key: key.key(this.#json, rows, row, "after"), value }];
-      }
-      case "delete": {
-        const oldKey = key.key(this.#json, rows, row, "before");
-        const deleted = {
-          idSuffix: "",
-          key: oldKey,
-          value: this.#value(change, row, "d"),
-        } as const;
-        return [deleted, ...this.#tombstone(oldKey)];
-      }
-      case "update": {
-        const oldKey = key.key(this.#json, rows, row, "before");
-        if (oldKey === null || !key.isChanged(rows, row)) {
-          return [{ idSuffix: "", key: oldKey, value: this.#value(change, row, "u") }];
+      case "insert":
+        key.write(out, rows, row, "after");
+        this.#value(out.values, change, row, "c");
+        out.message("");
+        return;
+      case "delete":
+        key.write(out, rows, row, "before");
+        this.#value(out.values, change, row, "d");
+        out.message("");
+        if (key.exists && this.#options.tombstones) out.tombstone(":t");
+        return;
+      case "update":
+        key.write(out, rows, row, "before");
+        if (key.exists && key.isChanged(rows, row)) this.#move(out, change, row, key);
+        else {
+          this.#value(out.values, change, row, "u");
+          out.message("");
         }
-        const newKey = key.key(this.#json, rows, row, "after");
-        return [
-          { idSuffix: ":d", key: oldKey, value: this.#value(change, row, "d") },
-          ...this.#tombstone(oldKey),
-          { idSuffix: ":c", key: newKey, value: this.#value(change, row, "c") },
-        ];
-      }
     }
   }
 
-  #tombstone(key: Buffer | null): readonly FormattedMessage[] {
-    if (key === null || !this.#options.tombstones) return [];
-    return [{ idSuffix: ":t", key, value: null }];
+  /** An update that gives the row another key. */
+  #move(out: MessageWriter, change: Change, row: number, key: KeyWriter): void {
+    this.#value(out.values, change, row, "d");
+    out.message(":d");
+    if (this.#options.tombstones) out.tombstone(":t");
+    key.write(out, change.rows, row, "after");
+    this.#value(out.values, change, row, "c");
+    out.message(":c");
   }
 
-  #value(change: Change, row: number, operation: keyof typeof OPERATIONS): Buffer {
+  #value(json: JsonWriter, change: Change, row: number, operation: keyof typeof OPERATIONS): void {
     const { rows } = change;
-    const json = this.#json;
     const { row: object } = this.#writers(rows.table);
     json.raw(BEFORE);
     if (operation === "c") json.raw(NULL);
@@ -135,7 +131,6 @@ export class DebeziumFormat implements Format {
     json.raw(source.tail);
     json.raw(OPERATIONS[operation]);
     json.raw(this.#end());
-    return json.take();
   }
 
   #end(): Buffer {

@@ -6,10 +6,10 @@
  * no column content can make a message that is not JSON.
  */
 import { isUtf8 } from "node:buffer";
+import type { Slice } from "./message-writer.ts";
 
-const INITIAL_BYTES = 64 * 1024;
-/** A buffer above this size is given up after the message that needed it. */
-const KEPT_BYTES = 1024 * 1024;
+/** Large enough that few are made, small enough that one message which waits long holds little. */
+const CHUNK_BYTES = 64 * 1024;
 /** Up to this length a loop beats the call into Buffer.set. */
 const SHORT_BYTES = 24;
 const BILLION = 1_000_000_000;
@@ -40,33 +40,56 @@ const escapes: readonly Buffer[] = Array.from({ length: 256 }, (_, byte) =>
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class JsonWriter {
-  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** Where what is being written begins. */
+  #start = 0;
   #end = 0;
 
-  /** Bytes written since the last `take`. */
+  /** Bytes written since the last `take` or `keep`. */
   get length(): number {
-    return this.#end;
+    return this.#end - this.#start;
   }
 
-  /** Forgets what was written since the last `take`. */
+  /** Forgets what was written since. */
   clear(): void {
-    this.#end = 0;
+    this.#end = this.#start;
   }
 
-  /** Hands over what was written, in a buffer of its exact size, and is empty again. */
+  /** Hands over what was written, in a buffer of its exact size. */
   take(): Buffer {
-    const written = Buffer.allocUnsafe(this.#end);
-    this.#buffer.copy(written, 0, 0, this.#end);
-    this.#end = 0;
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    const written = Buffer.allocUnsafe(this.length);
+    this.#buffer.copy(written, 0, this.#start, this.#end);
+    this.#end = this.#start;
+    if (this.#buffer.length > CHUNK_BYTES) this.#renew();
     return written;
   }
 
+  /** Leaves what was written where it stands, and goes on behind it. */
+  keep(): Slice {
+    if (this.#buffer.length > CHUNK_BYTES) {
+      const data = this.take();
+      return { data, start: 0, end: data.length };
+    }
+    const kept = { data: this.#buffer, start: this.#start, end: this.#end };
+    this.#start = this.#end;
+    return kept;
+  }
+
+  #renew(): void {
+    this.#buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  /** Makes room; what stands in the old buffer stays there. */
   #reserve(bytes: number): void {
-    const needed = this.#end + bytes;
-    if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
-    this.#buffer.copy(larger, 0, 0, this.#end);
+    if (this.#end + bytes <= this.#buffer.length) return;
+    const needed = this.length + bytes;
+    const room = needed <= CHUNK_BYTES ? CHUNK_BYTES : Math.max(needed, 2 * this.length);
+    const larger = Buffer.allocUnsafeSlow(room);
+    this.#buffer.copy(larger, 0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
     this.#buffer = larger;
   }
 
@@ -76,9 +99,9 @@ export class JsonWriter {
     this.#buffer[this.#end++] = code;
   }
 
-  /** Replaces a byte written earlier. */
+  /** Replaces a byte written since the last `take` or `keep`. */
   patch(at: number, code: number): void {
-    this.#buffer[at] = code;
+    this.#buffer[this.#start + at] = code;
   }
 
   /** Bytes that are JSON already. */

@@ -1,6 +1,6 @@
 /** The message key: the primary key as JSON, such as `{"id":1}`. */
 import { CellState, type Image, type Rows, type TableShape } from "../core/rows.ts";
-import type { JsonWriter } from "./json-writer.ts";
+import type { MessageWriter } from "./message-writer.ts";
 import { ObjectWriter, type ColumnWriters } from "./object-writer.ts";
 
 export class KeyWriter {
@@ -14,11 +14,16 @@ export class KeyWriter {
     this.#object = new ObjectWriter(table, table.primaryKey, writers, "before");
   }
 
-  /** Null for a table without primary key. */
-  key(json: JsonWriter, rows: Rows, row: number, image: Image): Buffer | null {
-    if (this.#columns.length === 0) return null;
-    this.#object.write(json, rows, row, image);
-    return json.take();
+  /** False for a table without primary key, whose messages have none. */
+  get exists(): boolean {
+    return this.#columns.length > 0;
+  }
+
+  /** Writes the key, if there is one, as that of the messages that follow. */
+  write(out: MessageWriter, rows: Rows, row: number, image: Image): void {
+    if (this.#columns.length === 0) return;
+    this.#object.write(out.keys, rows, row, image);
+    out.endKey();
   }
 
   /** Whether an update gives the row another key; a key column absent from its after image is unchanged. */

@@ -3,7 +3,8 @@ import type { Change, Entry } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
-import type { Message } from "../sinks/sink.ts";
+import { MessageWriter, type IdSuffix, type Slice } from "../formats/message-writer.ts";
+import { EncodedMessage, type Route } from "./encoded-message.ts";
 
 /** Topic, queue or file of a table's messages. */
 export type Router = (database: string, table: string) => string;
@@ -15,17 +16,16 @@ export interface EncoderOptions {
   readonly events: ReadonlySet<Operation>;
 }
 
-interface Route {
-  readonly id: string;
-  readonly destination: string;
-  /** A table without key goes, in order, to one partition by the hash of its name. */
-  readonly partitionKey: Buffer;
-  readonly keyed: boolean;
-}
-
 export class Encoder {
   readonly #options: EncoderOptions;
   readonly #routes = new WeakMap<TableShape, Route>();
+  readonly #out = new MessageWriter((idSuffix, key, value) => this.#add(idSuffix, key, value));
+  /** The row at hand, and the messages of its entry so far. */
+  #messages: EncodedMessage[] = [];
+  #seq = 0;
+  #change: Change | undefined;
+  #route: Route | undefined;
+  #number = 0;
 
   constructor(options: EncoderOptions) {
     this.#options = options;
@@ -36,42 +36,41 @@ export class Encoder {
    *
    * @throws TidemarkError EVENT_UNREADABLE for a cell that holds no value of its type.
    */
-  encode(entry: Entry): Message[] {
-    const messages: Message[] = [];
+  encode(entry: Entry): readonly EncodedMessage[] {
+    this.#messages = [];
+    this.#seq = entry.seq;
     for (const change of entry.changes) {
       if (!this.#options.events.has(change.rows.operation)) continue;
       try {
-        this.#encode(entry, change, messages);
+        this.#encode(change);
       } catch (thrown) {
         // Cells are decoded no sooner than here.
         throw unreadable(change.origin.file, change.origin.position, thrown);
       }
     }
-    return messages;
+    return this.#messages;
   }
 
-  #encode(entry: Entry, change: Change, messages: Message[]): void {
-    const route = this.#route(change.rows.table);
-    const position = `${change.origin.file}:${change.origin.position}`;
+  #encode(change: Change): void {
+    const { format } = this.#options;
+    this.#change = change;
+    this.#route = this.#routeOf(change.rows.table);
     for (let index = 0; index < change.count; index += 1) {
-      const id = `${change.transaction.id}:${route.id}:${change.firstNumber + index}`;
-      for (const formatted of this.#options.format.messages(change, change.first + index)) {
-        messages.push({
-          seq: entry.seq,
-          id: id + formatted.idSuffix,
-          destination: route.destination,
-          partitionKey: formatted.key ?? route.partitionKey,
-          key: formatted.key,
-          value: formatted.value,
-          transaction: change.transaction.id,
-          position,
-          keyed: route.keyed,
-        });
-      }
+      this.#number = change.firstNumber + index;
+      this.#out.beginRow();
+      format.write(change, change.first + index, this.#out);
     }
   }
 
-  #route(table: TableShape): Route {
+  #add(idSuffix: IdSuffix, key: Slice | null, value: Slice | null): void {
+    const { transaction, origin } = this.#change as Change;
+    const route = this.#route as Route;
+    const from = { route, transaction, origin, number: this.#number, idSuffix };
+    const index = this.#messages.length;
+    this.#messages.push(new EncodedMessage(this.#seq, index, { key, value }, from));
+  }
+
+  #routeOf(table: TableShape): Route {
     let route = this.#routes.get(table);
     if (route === undefined) {
       const id = tableId(table);

@@ -16,11 +16,12 @@ import type { PendingChannel } from "./pending-channel.ts";
 
 /** Entries of which messages are on their way. */
 interface Delivery {
+  readonly messages: readonly Message[];
   /** Which messages, not how many: a delivery reported twice must not stand in for another one. */
-  readonly outstanding: Set<Message>;
+  readonly delivered: Uint8Array;
+  outstanding: number;
   /** The furthest place in each partition that the entry reached; few, so they are searched. */
   readonly places: Place[];
-  readonly messages: number;
   readonly bytes: number;
 }
 
@@ -58,7 +59,7 @@ export class Flusher {
       for (const entry of entries) {
         const messages = encoder.encode(entry);
         this.#expect(entry.seq, messages);
-        chunk = chunk.length === 0 ? messages : chunk.concat(messages);
+        for (const message of messages) chunk.push(message);
         if (chunk.length < chunkMessages) continue;
         await this.#write(chunk, signal);
         chunk = [];
@@ -80,8 +81,8 @@ export class Flusher {
 
   /** Of the messages that are not delivered, the first of the oldest entry. */
   oldest(): Message | undefined {
-    for (const { outstanding } of this.#deliveries.values()) {
-      for (const message of outstanding) return message;
+    for (const { messages, delivered } of this.#deliveries.values()) {
+      return messages[delivered.indexOf(0)];
     }
     return undefined;
   }
@@ -94,24 +95,23 @@ export class Flusher {
       this.#options.acknowledge(seq, NO_PLACES);
       return;
     }
-    const outstanding = new Set(messages);
-    this.#deliveries.set(seq, {
-      outstanding,
-      places: [],
-      messages: messages.length,
-      bytes,
-    });
+    const delivered = new Uint8Array(messages.length);
+    const outstanding = messages.length;
+    this.#deliveries.set(seq, { messages, delivered, outstanding, places: [], bytes });
   }
 
   /** The sink's delivery callback. Messages that are not awaited, or no longer, change nothing. */
   delivered(message: Message, place?: Place): void {
-    const delivery = this.#deliveries.get(message.seq);
-    if (delivery?.outstanding.delete(message) !== true) return;
+    const { seq, index } = message;
+    const delivery = this.#deliveries.get(seq);
+    if (delivery?.messages[index] !== message || delivery.delivered[index] !== 0) return;
+    delivery.delivered[index] = 1;
+    delivery.outstanding -= 1;
     if (place !== undefined) keep(delivery.places, place);
-    if (delivery.outstanding.size > 0) return;
-    this.#deliveries.delete(message.seq);
-    add(this.#options.delivered, delivery.messages, delivery.bytes);
-    this.#options.acknowledge(message.seq, delivery.places);
+    if (delivery.outstanding > 0) return;
+    this.#deliveries.delete(seq);
+    add(this.#options.delivered, delivery.messages.length, delivery.bytes);
+    this.#options.acknowledge(seq, delivery.places);
     this.#changed.notify();
   }
 }
@@ -130,7 +130,7 @@ function keep(places: Place[], place: Place): void {
 
 function sizeOf(messages: readonly Message[]): number {
   let bytes = 0;
-  for (const { key, value } of messages) bytes += (key?.length ?? 0) + (value?.length ?? 0);
+  for (const message of messages) bytes += message.bytes;
   return bytes;
 }
 

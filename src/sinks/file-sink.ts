@@ -24,7 +24,7 @@ import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
-import { Backlog, lineParts } from "./lines.ts";
+import { Backlog, Lines } from "./lines.ts";
 import { countLines, isLineStart, LineEnds } from "./file-tail.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "./sink.ts";
 
@@ -199,20 +199,14 @@ export class FileSink implements Sink {
   /** Makes each message stand in the file, durably. Returns the offset after each. */
   async #place(messages: readonly Message[]): Promise<readonly number[]> {
     const offsets: number[] = [];
-    const parts: Buffer[] = [];
+    const lines = new Lines(this.#options.envelope);
     for (const message of messages) {
-      const line = lineParts(message, this.#options.envelope);
-      if (line.length > 0 && this.#tailLines > 0) {
-        await this.#passTailLine();
-      } else {
-        for (const part of line) {
-          parts.push(part);
-          this.#at += part.length;
-        }
-      }
+      if (this.#tailLines > 0 && lines.has(message)) await this.#passTailLine();
+      else this.#at += lines.add(message);
       offsets.push(this.#at);
     }
-    if (parts.length > 0) await this.#append(Buffer.concat(parts));
+    const data = lines.take();
+    if (data.length > 0) await this.#append(data);
     return offsets;
   }
 

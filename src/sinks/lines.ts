@@ -1,6 +1,6 @@
 /** What the file sink and the stdout sink share: messages as lines, and the bounded backlog of them. */
-import { Wake } from "../core/signal.ts";
 import { assert } from "../core/errors.ts";
+import { Wake } from "../core/signal.ts";
 import type { Message } from "./sink.ts";
 
 const LINE_FEED = 0x0a;
@@ -11,22 +11,85 @@ const VALUE = Buffer.from(',"value":');
 const END = Buffer.from("}\n");
 
 /**
- * The parts of a message's line: the format's value alone, or `{id, topic, key, value}`. Without that
- * envelope a tombstone has nothing to show: it gives no line.
+ * Lines of messages: the format's value alone, or `{id, topic, key, value}`. Without that envelope a
+ * tombstone has nothing to show: it gives no line. Lines that stand behind one another in memory are
+ * taken together, without looking at them.
  */
-export function lineParts(message: Message, envelope: boolean): readonly Buffer[] {
-  const { id, destination, key, value } = message;
-  // A line feed inside would make two lines of one, and the tail is counted in lines.
-  assert(!value?.includes(LINE_FEED), "a message has a line feed");
-  if (!envelope) return value === null ? [] : [value, NEW_LINE];
-  assert(!key?.includes(LINE_FEED), "a message's key has a line feed");
+export class Lines {
+  readonly #envelope: boolean;
+  #parts: Buffer[] = [];
+  /** The lines taken last, to which the next may be added. */
+  #data: Buffer | undefined;
+  #start = 0;
+  #end = 0;
+
+  constructor(envelope: boolean) {
+    this.#envelope = envelope;
+  }
+
+  /** Whether the message gives a line. */
+  has(message: Message): boolean {
+    return this.#envelope || message.line !== undefined || message.value !== null;
+  }
+
+  /** Adds the message's line. Returns its length, the line feed included. */
+  add(message: Message): number {
+    const { line } = message;
+    if (this.#envelope) return this.#addParts(envelope(message));
+    if (line === undefined) return this.#addParts(ownLine(message.value));
+    if (line.data !== this.#data || line.start !== this.#end) {
+      this.#endRun();
+      this.#data = line.data;
+      this.#start = line.start;
+    }
+    this.#end = line.end + NEW_LINE.length;
+    return this.#end - line.start;
+  }
+
+  /** What was added, in one buffer. */
+  take(): Buffer {
+    this.#endRun();
+    const parts = this.#parts;
+    this.#parts = [];
+    return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+  }
+
+  #addParts(parts: readonly Buffer[]): number {
+    this.#endRun();
+    let length = 0;
+    for (const part of parts) {
+      this.#parts.push(part);
+      length += part.length;
+    }
+    return length;
+  }
+
+  #endRun(): void {
+    if (this.#data !== undefined) this.#parts.push(this.#data.subarray(this.#start, this.#end));
+    this.#data = undefined;
+  }
+}
+
+function ownLine(value: Buffer | null): readonly Buffer[] {
+  if (value === null) return [];
+  assertOneLine(value);
+  return [value, NEW_LINE];
+}
+
+/** A line feed inside would make two lines of one, and the tail of a file is counted in lines. */
+function assertOneLine(bytes: Buffer): void {
+  assert(!bytes.includes(LINE_FEED), "a message has a line feed");
+}
+
+function envelope({ id, destination, key, value }: Message): readonly Buffer[] {
+  for (const part of [key, value]) if (part !== null) assertOneLine(part);
   const head = Buffer.from(`{"id":${JSON.stringify(id)},"topic":${JSON.stringify(destination)}`);
   return [head, KEY, key ?? NULL, VALUE, value ?? NULL, END];
 }
 
 /** What a message counts against the backlog: its line, and something for the message itself. */
 function cost(message: Message): number {
-  return (message.key?.length ?? 0) + (message.value?.length ?? 0) + 200;
+  return message.bytes + 200;
 }
 
 /** Messages that are not delivered yet, in order. */

@@ -15,6 +15,8 @@ import type { TidemarkError } from "../core/errors.ts";
 export interface Message {
   /** The entry it comes from. */
   readonly seq: number;
+  /** Its number among the messages of that entry. */
+  readonly index: number;
   /** The same change always has the same id, over restarts and servers (docs/guarantees.md). */
   readonly id: string;
   /** Topic, queue or route, made from the template. */
@@ -24,11 +26,22 @@ export interface Message {
   readonly key: Buffer | null;
   /** `null` is a tombstone. */
   readonly value: Buffer | null;
+  /** Bytes of key and value together. */
+  readonly bytes: number;
+  /** The value in bytes that it shares with its neighbours, if it does. A line feed follows it there. */
+  readonly line?: Line | undefined;
   readonly transaction: string;
   /** `file:offset` of the event. */
   readonly position: string;
   /** False for a table without primary key: its rows may stand in another order on another server. */
   readonly keyed: boolean;
+}
+
+/** Bytes `start` to before `end` of `data`. */
+export interface Line {
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Where a delivered message stands: `nextOffset` is the offset after it. */

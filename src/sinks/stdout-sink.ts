@@ -10,7 +10,7 @@ import type { Writable } from "node:stream";
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { assert, TidemarkError } from "../core/errors.ts";
 import { systemCode } from "../core/files.ts";
-import { Backlog, lineParts } from "./lines.ts";
+import { Backlog, Lines } from "./lines.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "./sink.ts";
 
 export interface StdoutSinkOptions {
@@ -67,8 +67,9 @@ export class StdoutSink implements Sink {
     const messages = this.#backlog.take(BATCH_BYTES);
     this.#isWriting = messages.length > 0;
     if (!this.#isWriting) return;
-    const parts = messages.flatMap(message => lineParts(message, this.#options.envelope));
-    this.#stream.write(Buffer.concat(parts), error => {
+    const lines = new Lines(this.#options.envelope);
+    for (const message of messages) lines.add(message);
+    this.#stream.write(lines.take(), error => {
       if (error) {
         this.#fail(error);
         return;

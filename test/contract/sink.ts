@@ -27,13 +27,15 @@ export interface SinkContractOptions {
 /** A message whose value names it, so that it can be told at a destination that keeps no ids. */
 export function makeMessage(number: number, destination: string, lane = "a"): Message {
   const transaction = "6db3edf2-e588-11f1-8730-02fc00000001:7";
+  const key = Buffer.from(JSON.stringify({ id: lane }));
+  const value = Buffer.from(`value ${number} of ${lane}`);
   return {
     seq: number,
+    index: 0,
     id: `${transaction}:shop.orders:${number}`,
     destination,
     partitionKey: Buffer.from(lane),
-    key: Buffer.from(JSON.stringify({ id: lane })),
-    value: Buffer.from(`value ${number} of ${lane}`),
+    ...{ key, value, bytes: key.length + value.length },
     transaction,
     position: `binlog.000003:${number}`,
     keyed: true,

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Column } from "../../src/core/rows.ts";
 import { DebeziumFormat } from "../../src/formats/debezium.ts";
-import type { FormattedMessage } from "../../src/formats/format.ts";
+import { written, type WrittenMessage } from "./written.ts";
 import { changeOf, column, tableOf, type Cell } from "./rows.ts";
 
 const NOW_MS = 1_795_251_084_123;
@@ -23,14 +23,14 @@ interface Envelope {
   readonly op: string;
 }
 
-function envelope(message: FormattedMessage | undefined): Envelope {
+function envelope(message: WrittenMessage | undefined): Envelope {
   return JSON.parse(message?.value?.toString("utf8") ?? "null") as Envelope;
 }
 
 /** The JSON text of a single value. */
 function shown(shape: Column, cell: Cell): string {
   const change = changeOf(tableOf([shape]), "insert", [[cell]]);
-  const [message] = format().messages(change, 0);
+  const [message] = written(format(), change, 0);
   const text = message?.value?.toString("utf8") ?? "";
   const start = text.indexOf('"after":{') + `"after":{${JSON.stringify(shape.name)}:`.length;
   return text.slice(start, text.indexOf('},"source":'));
@@ -45,7 +45,7 @@ describe("DebeziumFormat", () => {
     const change = changeOf(orders, "insert", [["1", "pen"]], {
       transaction: { id: "u:7", gtid: "u:7", thread: 12, committedAtUs: 1_795_251_083_496_123 },
     });
-    const [message] = format().messages(change, 0);
+    const [message] = written(format(), change, 0);
     expect(message?.key?.toString()).toBe('{"id":1}');
     expect(message?.value?.toString()).toBe(
       '{"before":null,"after":{"id":1,"name":"pen"},"source":{"version":"1.2.3","connector":"mysql",' +
@@ -58,7 +58,7 @@ describe("DebeziumFormat", () => {
   });
 
   test("takes the time of the event where no commit time is known", () => {
-    const [message] = format().messages(changeOf(orders, "insert", [["1", "pen"]]), 0);
+    const [message] = written(format(), changeOf(orders, "insert", [["1", "pen"]]), 0);
     expect(envelope(message).source).toMatchObject({
       ts_ms: 1_795_251_083_000,
       ts_us: 1_795_251_083_000_000,
@@ -70,21 +70,21 @@ describe("DebeziumFormat", () => {
   test("numbers rows within their event", () => {
     const change = changeOf(orders, "insert", [["1", "a"], ["2", "b"], ["3", "c"]]); // prettier-ignore
     const shownRows = [0, 1, 2].map(
-      row => envelope(format().messages(change, row)[0]).source["row"],
+      row => envelope(written(format(), change, row)[0]).source["row"],
     );
     expect(shownRows).toEqual([0, 1, 2]);
   });
 
   test("follows from one event to the next with the same table", () => {
     const debezium = format();
-    debezium.messages(changeOf(orders, "insert", [["1", "a"]]), 0);
+    written(debezium, changeOf(orders, "insert", [["1", "a"]]), 0);
     const origin = { file: "binlog.000004", position: 4, serverId: 2, timestampS: 1 };
-    const [message] = debezium.messages(changeOf(orders, "insert", [["1", "a"]], { origin }), 0);
+    const [message] = written(debezium, changeOf(orders, "insert", [["1", "a"]], { origin }), 0);
     expect(envelope(message).source).toMatchObject({ file: "binlog.000004", pos: 4, server_id: 2 });
   });
 
   test("writes an update with both images", () => {
-    const [message, ...more] = format().messages(changeOf(orders, "update", [["1", "a"], ["1", null]]), 0); // prettier-ignore
+    const [message, ...more] = written(format(), changeOf(orders, "update", [["1", "a"], ["1", null]]), 0); // prettier-ignore
     expect(more).toEqual([]);
     expect(message?.idSuffix).toBe("");
     expect(envelope(message)).toMatchObject({
@@ -95,7 +95,7 @@ describe("DebeziumFormat", () => {
   });
 
   test("follows a delete with a tombstone of the same key", () => {
-    const messages = format().messages(changeOf(orders, "delete", [["1", "a"]]), 0);
+    const messages = written(format(), changeOf(orders, "delete", [["1", "a"]]), 0);
     expect(messages.map(message => message.idSuffix)).toEqual(["", ":t"]);
     expect(envelope(messages[0])).toMatchObject({
       before: { id: 1, name: "a" },
@@ -107,15 +107,15 @@ describe("DebeziumFormat", () => {
 
   test("writes no tombstone when they are off, or without a primary key", () => {
     const keyless = tableOf([id, name]);
-    expect(format(false).messages(changeOf(orders, "delete", [["1", "a"]]), 0)).toHaveLength(1);
-    const [message, ...more] = format().messages(changeOf(keyless, "delete", [["1", "a"]]), 0);
+    expect(written(format(false), changeOf(orders, "delete", [["1", "a"]]), 0)).toHaveLength(1);
+    const [message, ...more] = written(format(), changeOf(keyless, "delete", [["1", "a"]]), 0);
     expect(message?.key).toBeNull();
     expect(more).toEqual([]);
   });
 
   test("writes a changed key as a delete, a tombstone and a create", () => {
     const change = changeOf(orders, "update", [["1", "a"], ["2", "b"]]); // prettier-ignore
-    const messages = format().messages(change, 0);
+    const messages = written(format(), change, 0);
     expect(messages.map(({ idSuffix, key }) => [idSuffix, key?.toString()])).toEqual([
       [":d", '{"id":1}'],
       [":t", '{"id":1}'],
@@ -132,26 +132,26 @@ describe("DebeziumFormat", () => {
       after: { id: 2, name: "b" },
       op: "c",
     });
-    expect(format(false).messages(change, 0).map(message => message.idSuffix)).toEqual([":d", ":c"]); // prettier-ignore
+    expect(written(format(false), change, 0).map(message => message.idSuffix)).toEqual([":d", ":c"]); // prettier-ignore
   });
 
   test("writes key columns in key order, not in the table's", () => {
     const table = tableOf([id, name, column("shop", "int")], [2, 0]);
-    const [message] = format().messages(changeOf(table, "insert", [["1", "a", "9"]]), 0);
+    const [message] = written(format(), changeOf(table, "insert", [["1", "a", "9"]]), 0);
     expect(message?.key?.toString()).toBe('{"shop":9,"id":1}');
   });
 
   test("leaves absent cells out, and takes an absent part of the key from the before image", () => {
     const table = tableOf([id, name, column("shop", "int")], [0, 2]);
     const change = changeOf(table, "update", [["1", undefined, "9"], [undefined, "b", "10"]]); // prettier-ignore
-    const messages = format().messages(change, 0);
+    const messages = written(format(), change, 0);
     expect(messages.at(-1)?.key?.toString()).toBe('{"id":1,"shop":10}');
     expect(envelope(messages[0]).before).toEqual({ id: 1, shop: 9 });
     expect(envelope(messages.at(-1)).after).toEqual({ name: "b", shop: 10 });
   });
 
   test("writes an empty object for an image without cells", () => {
-    const [message] = format().messages(changeOf(tableOf([name]), "insert", [[undefined]]), 0);
+    const [message] = written(format(), changeOf(tableOf([name]), "insert", [[undefined]]), 0);
     expect(envelope(message).after).toEqual({});
   });
 
@@ -175,7 +175,7 @@ describe("DebeziumFormat", () => {
           'or"ders\n',
         );
         const row = columns.map((_, index) => cells[index]);
-        const [message] = format().messages(changeOf(table, "insert", [row]), 0);
+        const [message] = written(format(), changeOf(table, "insert", [row]), 0);
         const entries = columns.map((each, index) => [each, cells[index]] as const);
         const { after, source } = envelope(message);
         const ofTable = new Map(entries);
@@ -188,7 +188,7 @@ describe("DebeziumFormat", () => {
   test("stays JSON whatever bytes a text column holds", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), bytes => {
-        const [message] = format().messages(changeOf(tableOf([name]), "insert", [[bytes]]), 0);
+        const [message] = written(format(), changeOf(tableOf([name]), "insert", [[bytes]]), 0);
         expect(typeof envelope(message).after?.["name"]).toBe("string");
       }),
     );
@@ -196,9 +196,9 @@ describe("DebeziumFormat", () => {
 
   test("costs no copy of a shape per row, and sees a new shape of the same table", () => {
     const debezium = format();
-    debezium.messages(changeOf(orders, "insert", [["1", "a"]]), 0);
+    written(debezium, changeOf(orders, "insert", [["1", "a"]]), 0);
     const altered = tableOf([id, name, column("price", "decimal", { scale: 2 })], [0]);
-    const [message] = debezium.messages(changeOf(altered, "insert", [["1", "a", "9.90"]]), 0);
+    const [message] = written(debezium, changeOf(altered, "insert", [["1", "a", "9.90"]]), 0);
     expect(envelope(message).after).toEqual({ id: 1, name: "a", price: "9.90" });
   });
 });

@@ -6,6 +6,7 @@ import { ABSENT, NULL, type Column, type Rows } from "../../src/core/rows.ts";
 import { StoredRowsBuilder } from "../../src/core/stored-rows.ts";
 import { DebeziumFormat } from "../../src/formats/debezium.ts";
 import { changeOf, column as columnOf, tableOf } from "./rows.ts";
+import { written } from "./written.ts";
 
 const format = new DebeziumFormat({ name: "shop", tombstones: true, clock: { wallMs: () => 1 } });
 
@@ -50,13 +51,13 @@ function storedRows({ column, form }: Stored, cell: Buffer | null | undefined): 
 
 function shown(rows: Rows): string {
   const change = changeOf(rows.table, "insert", [], { rows, count: 1 });
-  return format.messages(change, 0)[0]?.value?.toString("latin1") ?? "";
+  return written(format, change, 0)[0]?.value?.toString("latin1") ?? "";
 }
 
 function shownByCanonical(stored: Stored, cell: Buffer): string {
   const canonical = storedRows(stored, cell).cell(0, "after", 0);
   const change = changeOf(tableOf([stored.column]), "insert", [[canonical]]);
-  return format.messages(change, 0)[0]?.value?.toString("latin1") ?? "";
+  return written(format, change, 0)[0]?.value?.toString("latin1") ?? "";
 }
 
 const values = ["new", 'with "quotes"', "größer", ""].map(text => Buffer.from(text));

@@ -34,7 +34,11 @@ function harness() {
     encoder: new Encoder({
       format: {
         name: "test",
-        messages: (_, row) => [{ idSuffix: "", key: Buffer.from(String(row)), value: null }],
+        write: (_, row, out) => {
+          out.keys.integer(row);
+          out.endKey();
+          out.tombstone("");
+        },
       },
       router: (database, name) => `${database}.${name}`,
       events: new Set(["insert"]),

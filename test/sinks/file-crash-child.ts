@@ -35,6 +35,8 @@ function message(n: number): Message {
   const value = JSON.stringify({ n, filler: "x".repeat((n * 37) % 400) });
   return {
     seq: n,
+    index: 0,
+    bytes: value.length,
     id: String(n),
     destination: path,
     partitionKey: Buffer.from("k"),
