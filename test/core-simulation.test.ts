@@ -117,6 +117,8 @@ class Life {
       value: null,
       transaction: "",
       position: "",
+      table: "shop.orders",
+      operation: "insert",
       keyed: true,
     }));
   }

@@ -1,5 +1,6 @@
 /** A message whose bytes stand in buffers that it shares with its neighbours. */
 import type { Transaction, RowsOrigin } from "../core/entry.ts";
+import type { Operation } from "../core/rows.ts";
 import type { IdSuffix, Slice } from "../formats/message-writer.ts";
 import type { Line, Message } from "../sinks/sink.ts";
 
@@ -15,6 +16,7 @@ export interface Route {
 
 export interface MessageOrigin {
   readonly route: Route;
+  readonly operation: Operation;
   readonly transaction: Transaction;
   readonly origin: RowsOrigin;
   /** Number of the row within the transaction and table. */
@@ -58,6 +60,14 @@ export class EncodedMessage implements Message {
 
   get destination(): string {
     return this.#from.route.destination;
+  }
+
+  get table(): string {
+    return this.#from.route.id;
+  }
+
+  get operation(): Operation {
+    return this.#from.operation;
   }
 
   get partitionKey(): Buffer {

@@ -63,9 +63,10 @@ export class Encoder {
   }
 
   #add(idSuffix: IdSuffix, key: Slice | null, value: Slice | null): void {
-    const { transaction, origin } = this.#change as Change;
+    const { transaction, origin, rows } = this.#change as Change;
     const route = this.#route as Route;
-    const from = { route, transaction, origin, number: this.#number, idSuffix };
+    const { operation } = rows;
+    const from = { route, operation, transaction, origin, number: this.#number, idSuffix };
     const index = this.#messages.length;
     this.#messages.push(new EncodedMessage(this.#seq, index, { key, value }, from));
   }

@@ -11,6 +11,7 @@
  */
 import type { NextOffsets } from "../core/checkpoint.ts";
 import type { TidemarkError } from "../core/errors.ts";
+import type { Operation } from "../core/rows.ts";
 
 export interface Message {
   /** The entry it comes from. */
@@ -21,6 +22,10 @@ export interface Message {
   readonly id: string;
   /** Topic, queue or route, made from the template. */
   readonly destination: string;
+  /** `database.table` of the row. */
+  readonly table: string;
+  /** What happened to the row; both halves of a key change are of an update. */
+  readonly operation: Operation;
   /** Bytes that decide the partition: the key, or the table's name where there is none. */
   readonly partitionKey: Buffer;
   readonly key: Buffer | null;

@@ -38,6 +38,8 @@ export function makeMessage(number: number, destination: string, lane = "a"): Me
     ...{ key, value, bytes: key.length + value.length },
     transaction,
     position: `binlog.000003:${number}`,
+    table: "shop.orders",
+    operation: "insert",
     keyed: true,
   };
 }

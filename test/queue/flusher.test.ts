@@ -62,7 +62,7 @@ describe("Flusher", () => {
     await settle();
     expect(written).toMatchObject([
       { id: "server:7:shop.orders:40", destination: "shop.orders", position: "binlog.000001:150" },
-      { id: "server:7:shop.orders:41", keyed: true },
+      { id: "server:7:shop.orders:41", table: "shop.orders", operation: "insert", keyed: true },
     ]);
   });
 

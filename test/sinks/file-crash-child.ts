@@ -44,6 +44,8 @@ function message(n: number): Message {
     value: n % 7 === 6 ? null : Buffer.from(value),
     transaction: "t",
     position: "p",
+    table: "shop.orders",
+    operation: "insert",
     keyed: true,
   };
 }
