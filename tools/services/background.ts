@@ -24,10 +24,11 @@ import { exitCodes, ServicesError } from "./failure.ts";
 import type { ServiceName } from "./interfaces.ts";
 import { withLock } from "./lock.ts";
 import { identify, isAlive, type ProcessIdentity } from "./processes.ts";
-import { startKafka, startMysql, stopAll } from "./services.ts";
+import { startKafka, startMysql, startRabbitmq, stopAll } from "./services.ts";
 import { poll } from "./wait.ts";
 
-export interface MysqlAnswer {
+/** Of a server that has an address with user and password: MySQL, RabbitMQ. */
+export interface UrlAnswer {
   readonly url: string;
   readonly pid: number;
   readonly dir: string;
@@ -39,7 +40,7 @@ export interface KafkaAnswer {
   readonly dir: string;
 }
 
-export type Answer = MysqlAnswer | KafkaAnswer;
+export type Answer = UrlAnswer | KafkaAnswer;
 
 interface Running {
   readonly holder: ProcessIdentity;
@@ -110,7 +111,7 @@ async function startServers(name: ServiceName): Promise<{ answer: Answer; pids: 
     const { brokers, pid, dir, nodes } = await startKafka({ brokers: name === "kafka" ? 1 : 3 });
     return { answer: { brokers, pid, dir }, pids: nodes.map(node => node.pid) };
   }
-  const { url, pid, dir } = await startMysql(name);
+  const { url, pid, dir } = await (name === "rabbitmq" ? startRabbitmq() : startMysql(name));
   return { answer: { url, pid, dir }, pids: [pid] };
 }
 

@@ -9,9 +9,14 @@ export const mysqlVersions = ["mysql-5", "mysql-8", "mysql-9", "mariadb"] as con
 export type MysqlVersion = (typeof mysqlVersions)[number];
 
 /** What can be named on the command line. `kafka-3` is a cluster of three brokers. */
-export type ServiceName = MysqlVersion | "kafka" | "kafka-3";
+export type ServiceName = MysqlVersion | "kafka" | "kafka-3" | "rabbitmq";
 
-export const serviceNames: readonly ServiceName[] = [...mysqlVersions, "kafka", "kafka-3"];
+export const serviceNames: readonly ServiceName[] = [
+  ...mysqlVersions,
+  "kafka",
+  "kafka-3",
+  "rabbitmq",
+];
 
 export interface Mysql {
   readonly version: MysqlVersion;
@@ -62,6 +67,28 @@ export interface KafkaOptions {
   readonly brokers?: 1 | 3;
   /** Added to every broker's server.properties, so they win. */
   readonly properties?: Readonly<Record<string, string>>;
+}
+
+export interface Rabbitmq {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** Of vhost `/`, with user and password. */
+  readonly url: string;
+  readonly pid: number;
+  /** Holds the data folder (`data`) and the broker's log (`log`). */
+  readonly dir: string;
+  /** Runs rabbitmqctl, which takes seconds, and returns what it printed. */
+  ctl(...args: readonly string[]): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface RabbitmqOptions {
+  /** Lines of rabbitmq.conf. */
+  readonly config?: Readonly<Record<string, string>>;
 }
 
 /** Debezium Server, which reads from a MySQL and writes to a Kafka that were started before it. */

@@ -3,6 +3,7 @@
  *
  *   startMysql ─▶ mysql-server.ts ─▶ mysql-program.ts ─┐               ┌─▶ maven.ts
  *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┼─▶ cache.ts  ──┼─▶ debian-packages.ts
+ *   startRabbitmq ─▶ rabbitmq-server.ts ─▶ rabbitmq-program.ts ───────────────┤
  *   startDebezium ─▶ debezium-server.ts ─▶ debezium-program.ts         └─▶ packages.ts (apt-get)
  *                     │
  *                     └─▶ server-process.ts, keeper.ts      (each MySQL's own: mysql-releases.ts)
@@ -20,6 +21,8 @@ import {
   type Mysql,
   type MysqlOptions,
   type MysqlVersion,
+  type Rabbitmq,
+  type RabbitmqOptions,
   type ServiceName,
 } from "./interfaces.ts";
 import { launchDebezium } from "./debezium-server.ts";
@@ -27,10 +30,20 @@ import { kafkaProgram } from "./kafka-program.ts";
 import { launchKafka } from "./kafka-server.ts";
 import { mysqlProgram } from "./mysql-program.ts";
 import { launchMysql } from "./mysql-server.ts";
+import { rabbitmqProgram } from "./rabbitmq-program.ts";
+import { launchRabbitmq } from "./rabbitmq-server.ts";
 import { killAllServers } from "./server-process.ts";
 import { removeKeptFolders } from "./keeper.ts";
 
-export type { Debezium, Kafka, KafkaNode, Mysql, MysqlVersion, ServiceName } from "./interfaces.ts";
+export type {
+  Debezium,
+  Kafka,
+  KafkaNode,
+  Mysql,
+  MysqlVersion,
+  Rabbitmq,
+  ServiceName,
+} from "./interfaces.ts";
 
 export function startMysql(version: MysqlVersion, options: MysqlOptions = {}): Promise<Mysql> {
   return launchMysql(version, options);
@@ -38,6 +51,10 @@ export function startMysql(version: MysqlVersion, options: MysqlOptions = {}): P
 
 export function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   return launchKafka(options);
+}
+
+export function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabbitmq> {
+  return launchRabbitmq(options);
 }
 
 /** Resolves when it reads the binlog. */
@@ -57,6 +74,7 @@ export async function prepare(names: readonly ServiceName[]): Promise<void> {
   const versions = mysqlVersions.filter(version => names.includes(version));
   const jobs: Promise<unknown>[] = versions.map(mysqlProgram);
   if (kafka) jobs.push(kafkaProgram());
+  if (names.includes("rabbitmq")) jobs.push(rabbitmqProgram());
   const results = await Promise.allSettled(jobs);
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }

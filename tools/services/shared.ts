@@ -3,7 +3,7 @@
  * the environment (as `npm run services -- up` prints them), or one started once per process.
  */
 import type { MysqlVersion } from "./interfaces.ts";
-import { startKafka, startMysql } from "./services.ts";
+import { startKafka, startMysql, startRabbitmq, type Rabbitmq } from "./services.ts";
 
 export interface MysqlAddress {
   readonly url: string;
@@ -40,6 +40,7 @@ export function kafkaFromEnvironment(): KafkaAddress | undefined {
 
 const mysqls = new Map<MysqlVersion, Promise<MysqlAddress>>();
 let kafka: Promise<KafkaAddress> | undefined;
+let rabbitmq: Promise<Rabbitmq> | undefined;
 
 /** The server of the environment is taken whatever its version is. */
 export async function sharedMysql(version: MysqlVersion = "mysql-9"): Promise<MysqlAddress> {
@@ -55,4 +56,9 @@ export async function sharedKafka(): Promise<KafkaAddress> {
   if (given) return given;
   kafka ??= startKafka();
   return kafka;
+}
+
+export async function sharedRabbitmq(): Promise<Rabbitmq> {
+  rabbitmq ??= startRabbitmq();
+  return rabbitmq;
 }
