@@ -56,7 +56,9 @@ export class Flusher {
       const entries = await pending.take(signal);
       if (entries.length === 0) break;
       let chunk: Message[] = [];
-      for (const entry of entries) {
+      // Each is let go as soon as it is encoded: once it is delivered, its room is given to another.
+      entries.reverse();
+      for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const messages = encoder.encode(entry);
         this.#expect(entry.seq, messages);
         for (const message of messages) chunk.push(message);

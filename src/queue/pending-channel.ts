@@ -42,11 +42,11 @@ export class PendingChannel {
   }
 
   /**
-   * The entries of the next flush.
+   * The entries of the next flush; the channel keeps none of them.
    *
    * @returns an empty array only when the channel is closed and drained.
    */
-  async take(signal: AbortSignal): Promise<readonly Entry[]> {
+  async take(signal: AbortSignal): Promise<Entry[]> {
     await this.#changed.until(() => this.#entries.length > 0 || this.#closed, signal);
     await this.#interval(signal);
     const entries = this.#entries;

@@ -24,7 +24,7 @@ function change(count: number, operation: "insert" | "delete" = "insert"): Entry
   ];
 }
 
-function harness() {
+function harness(room = () => Promise.resolve()) {
   const clock = new ManualClock();
   const pending = new PendingChannel({ flushIntervalMs: 0, batchBytes: 1000, clock });
   const written: Message[] = [];
@@ -45,7 +45,7 @@ function harness() {
     }),
     sink: {
       write: messages => void written.push(...messages),
-      room: () => Promise.resolve(),
+      room,
     },
     acknowledge: seq => void acknowledged.push(seq),
     clock,
@@ -64,6 +64,17 @@ describe("Flusher", () => {
       { id: "server:7:shop.orders:40", destination: "shop.orders", position: "binlog.000001:150" },
       { id: "server:7:shop.orders:41", table: "shop.orders", operation: "insert", keyed: true },
     ]);
+  });
+
+  test("lets an entry go when it is encoded, and does not hold it until the others are", async () => {
+    const { pending, flusher } = harness(() => new Promise(() => undefined));
+    for (const seq of [0, 1, 2]) pending.push(entry(seq, { changes: change(2) }));
+    let held: readonly Entry[] = [];
+    const take = pending.take.bind(pending);
+    pending.take = async signal => (held = await take(signal));
+    void flusher.run(never);
+    await settle();
+    expect(held.map(({ seq }) => seq)).toEqual([2, 1]);
   });
 
   test("acknowledges an entry when its last message is delivered, not before", async () => {
