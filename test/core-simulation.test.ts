@@ -62,7 +62,12 @@ class Life {
     this.waiting = new WaitingQueue({ entriesMax: 6, bytesMax: 45 });
     const map = new CommitLogMap();
     const clock = this.clock;
-    this.pending = new PendingChannel({ flushIntervalMs: 100, batchBytes: 30, clock });
+    this.pending = new PendingChannel({
+      flushIntervalMs: 100,
+      batchBytes: 30,
+      bytesMax: 1_000_000,
+      clock,
+    });
     const progress = new Progress({
       pipeline: "p",
       reader: "test",

@@ -44,6 +44,7 @@ const ENTRY_BYTES_MAX = 64 * 1024;
 const ENTRY_ROWS_MAX = 500;
 /** A flush does not wait for its interval once this much row data is there. */
 const BATCH_BYTES = 256 * 1024;
+const PENDING_BYTES_MAX = 4 * BATCH_BYTES;
 const CHUNK_MESSAGES = 500;
 const WATCHER_INTERVAL_MIN_MS = 20;
 const STALL_MS = 30_000;
@@ -152,7 +153,12 @@ function buildDelivering(run: PipelineRun, target: Target) {
     bytesMax: memoryPerPipelineBytes - target.backlogBytes,
     released: vitals.released,
   });
-  const pending = new PendingChannel({ flushIntervalMs, batchBytes: BATCH_BYTES, clock });
+  const pending = new PendingChannel({
+    flushIntervalMs,
+    batchBytes: BATCH_BYTES,
+    bytesMax: PENDING_BYTES_MAX,
+    clock,
+  });
   const { name } = pipeline;
   const flusher = new Flusher({
     pending,

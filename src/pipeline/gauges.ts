@@ -2,6 +2,7 @@
 import type { BinlogSource } from "../binlog/source.ts";
 import type { Gauges } from "../core/vitals.ts";
 import type { Flusher } from "../queue/flusher.ts";
+import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
 import type { Sink } from "../sinks/sink.ts";
 import type { Progress } from "../watcher/progress.ts";
@@ -10,6 +11,7 @@ import type { Watcher } from "../watcher/watcher.ts";
 export interface GaugedStages {
   readonly source: BinlogSource;
   readonly waiting: WaitingQueue;
+  readonly pending: PendingChannel;
   readonly flusher: Flusher;
   readonly watcher: Watcher;
   readonly progress: Progress;
@@ -18,7 +20,7 @@ export interface GaugedStages {
 }
 
 export function readGauges(stages: GaugedStages): Gauges {
-  const { source, waiting, flusher, watcher, progress, sink, flushIntervalMs } = stages;
+  const { source, waiting, pending, flusher, watcher, progress, sink, flushIntervalMs } = stages;
   const message = flusher.oldest();
   return {
     source: source.gauges,
@@ -26,7 +28,7 @@ export function readGauges(stages: GaugedStages): Gauges {
     waitingMax: { entries: waiting.limits.entriesMax, bytes: waiting.limits.bytesMax },
     oldest: waiting.head(),
     newest: waiting.newest,
-    full: waiting.isFull,
+    full: waiting.isFull || pending.isFull,
     lastReleaseMs: watcher.lastReleaseMs,
     blocker: message && {
       destination: message.destination,

@@ -47,6 +47,7 @@ export async function runStages(stages: Stages, { soft, hard }: StopSignals): Pr
       const readMs = Math.round(clock.nowMs());
       for (const entry of entries) {
         const rows = vitals.countRead(entry);
+        await pending.room(halt);
         await waiting.room(entry.bytes, halt);
         await watcher.current(halt);
         waiting.push(entry, rows, readMs);

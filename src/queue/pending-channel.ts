@@ -1,6 +1,8 @@
 /**
  * Entries that wait for the next flush: every `flushIntervalMs`, or as soon as there is a full batch.
- * It is bounded by the waiting queue, which every entry enters first.
+ *
+ * Reading ahead of the flusher makes nothing faster, and what waits for long costs the garbage collector
+ * far more than what it takes: so a few batches are enough, whatever the memory budget is.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
@@ -10,6 +12,8 @@ export interface PendingChannelOptions {
   /** 0 flushes whenever there is something. */
   readonly flushIntervalMs: number;
   readonly batchBytes: number;
+  /** More than this is not read ahead; an entry that is larger waits alone. */
+  readonly bytesMax: number;
   readonly clock: Clock;
 }
 
@@ -29,6 +33,16 @@ export class PendingChannel {
     this.#entries.push(entry);
     this.#bytes += entry.bytes;
     this.#changed.notify();
+  }
+
+  /** Nothing is to be pushed now. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#options.bytesMax;
+  }
+
+  /** Resolves when an entry may be pushed. */
+  async room(signal: AbortSignal): Promise<void> {
+    if (this.isFull) await this.#changed.until(() => !this.isFull, signal);
   }
 
   /** Nothing more comes: what is left is flushed at once. */
@@ -53,6 +67,7 @@ export class PendingChannel {
     this.#entries = [];
     this.#bytes = 0;
     this.#lastFlushMs = this.#options.clock.nowMs();
+    this.#changed.notify();
     return entries;
   }
 

@@ -26,7 +26,12 @@ function change(count: number, operation: "insert" | "delete" = "insert"): Entry
 
 function harness(room = () => Promise.resolve()) {
   const clock = new ManualClock();
-  const pending = new PendingChannel({ flushIntervalMs: 0, batchBytes: 1000, clock });
+  const pending = new PendingChannel({
+    flushIntervalMs: 0,
+    batchBytes: 1000,
+    bytesMax: 1_000_000,
+    clock,
+  });
   const written: Message[] = [];
   const acknowledged: number[] = [];
   const flusher = new Flusher({

@@ -5,9 +5,17 @@ import { ManualClock, settle } from "../support/manual-clock.ts";
 
 const never = new AbortController().signal;
 
-function channel(options: { flushIntervalMs?: number; batchBytes?: number } = {}) {
+function channel(
+  options: { flushIntervalMs?: number; batchBytes?: number; bytesMax?: number } = {},
+) {
   const clock = new ManualClock();
-  const pending = new PendingChannel({ flushIntervalMs: 100, batchBytes: 1000, clock, ...options });
+  const pending = new PendingChannel({
+    flushIntervalMs: 100,
+    batchBytes: 1000,
+    bytesMax: 1_000_000,
+    clock,
+    ...options,
+  });
   return { clock, pending };
 }
 
@@ -76,5 +84,17 @@ describe("PendingChannel", () => {
     pending.close();
     expect(await pending.take(never)).toHaveLength(1);
     expect(await pending.take(never)).toEqual([]);
+  });
+
+  test("has room again once what waits is taken", async () => {
+    const { pending } = channel({ bytesMax: 100 });
+    await pending.room(never);
+    pending.push(entry(0, { bytes: 100 }));
+    expect(pending.isFull).toBe(true);
+    const room = pending.room(never);
+    expect(await isWaiting(room)).toBe(true);
+    await pending.take(never);
+    await room;
+    expect(pending.isFull).toBe(false);
   });
 });
