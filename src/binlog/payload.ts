@@ -1,6 +1,7 @@
 /**
  * A TRANSACTION_PAYLOAD event: all events of a transaction, compressed together. They are handed out one
  * by one as they are unpacked; what is above 16 MB goes to a temporary file, as it does on the wire.
+ * Each is a view, good until the next one is asked for: a copy of each would fill the memory with garbage.
  *
  *   type and length of a field, value │ … │ end mark │ compressed events, without checksums
  */
@@ -18,6 +19,8 @@ const UNCOMPRESSED = 255;
 /** More than the fields take that there are. */
 const FIELDS_MAX = 256;
 const UNPACKED_BYTES = 64 * 1024;
+/** Room for an event that lies in two pieces. A larger one, which a larger event needed, is not kept. */
+const JOINED_BYTES = 64 * 1024;
 
 export function* payloadEvents(
   payload: EventParts,
@@ -31,7 +34,7 @@ export function* payloadEvents(
     while (chunks.fill(head)) {
       const size = sizeOf(head);
       if (size < HEADER_SIZE) throw new EventFault("it holds an event that has no size");
-      if (size <= HELD_BYTES_MAX) yield whole(chunks, head, size);
+      if (size <= HELD_BYTES_MAX) yield chunks.whole(head, size);
       else yield* large(chunks, head, size);
     }
   } finally {
@@ -58,13 +61,6 @@ function* pieces(payload: EventParts, start: number): Generator<Buffer> {
   }
 }
 
-function whole(chunks: Chunks, head: Buffer, size: number): Buffer {
-  const event = Buffer.allocUnsafe(size);
-  head.copy(event);
-  if (!chunks.fill(event.subarray(HEADER_SIZE))) throw cutShort();
-  return event;
-}
-
 function* large(chunks: Chunks, head: Buffer, size: number): Generator<EventParts> {
   const spool = new Spool(false);
   try {
@@ -89,6 +85,7 @@ class Chunks {
   readonly #source: Iterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
   #offset = 0;
+  #joined = Buffer.alloc(0);
 
   constructor(source: Iterator<Buffer>) {
     this.#source = source;
@@ -118,6 +115,23 @@ class Chunks {
       done += piece.copy(target, done);
     }
     return true;
+  }
+
+  /** An event, whose head was taken already: a view, good until the next call of anything here. */
+  whole(head: Buffer, size: number): Buffer {
+    const start = this.#offset - HEADER_SIZE;
+    const end = start + size;
+    if (start >= 0 && end <= this.#chunk.length) {
+      this.#offset = end;
+      return this.#chunk.subarray(start, end);
+    }
+    if (this.#joined.length < size || this.#joined.length > JOINED_BYTES) {
+      this.#joined = Buffer.allocUnsafe(Math.max(size, JOINED_BYTES));
+    }
+    const event = this.#joined.subarray(0, size);
+    head.copy(event);
+    if (!this.fill(event.subarray(HEADER_SIZE))) throw cutShort();
+    return event;
   }
 
   close(): void {
