@@ -2,26 +2,33 @@
  * What every sink has to pass. It knows nothing of any destination: a fixture makes sinks for one and
  * reads back what has arrived there.
  *
- *   sinkContract("file sink", async () => ({ makeSink, destination, read, release }))
+ *   sinkContract("file sink", async () => ({ makeSink, destination, read, release, faults }))
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { NextOffsets } from "../../src/core/checkpoint.ts";
 import type { TidemarkError } from "../../src/core/errors.ts";
 import type { Message, Place, Sink, SinkEvents, SinkResume } from "../../src/sinks/sink.ts";
+import { faultTests, type FaultKind, type SinkFaults } from "./sink-faults.ts";
 
 export interface SinkFixture {
   /** A sink that is not open yet; all of one fixture lead to the same place, for one pipeline. */
-  makeSink(): Sink;
+  makeSink(options?: { readonly backlogBytesMax?: number | undefined }): Sink;
   /** `Message.destination` to write to. It holds nothing at first. */
   readonly destination: string;
   /** The values that have arrived, one list a lane, in their order there. */
   read(): Promise<readonly (readonly string[])[]>;
   release(): Promise<void>;
+  /** Needed for the kinds that the options name. */
+  readonly faults?: SinkFaults;
 }
 
 export interface SinkContractOptions {
   /** Places have offsets, and a restart finds what arrived after the checkpoint. */
   readonly offsets: boolean;
+  /** A message whose fate is unknown, as when an answer is lost, may arrive twice. */
+  readonly repeats?: boolean;
+  /** What the fixture can make its destination do. */
+  readonly faults?: readonly FaultKind[];
 }
 
 /** A message whose value names it, so that it can be told at a destination that keeps no ids. */
@@ -151,8 +158,9 @@ export function sinkContract(
     const open = async (
       events: SinkEvents,
       offsets?: NextOffsets,
+      backlogBytesMax?: number,
     ): Promise<{ sink: Sink; fresh: NextOffsets }> => {
-      const sink = fixture.makeSink();
+      const sink = fixture.makeSink({ backlogBytesMax });
       opened.push(sink);
       const fresh = await sink.open(resumeAt(offsets, fixture.destination), events, signal);
       return { sink, fresh };
@@ -206,6 +214,14 @@ export function sinkContract(
       await fixture.read(); // As good a while as any for a late callback.
       expect(events.delivered_.length).toBe(delivered);
       expect(events.failure).toBeUndefined();
+    });
+
+    test("delivers the last message although nothing follows it", async () => {
+      const events = new RecordedEvents();
+      const { sink } = await open(events);
+      sink.write(makeMessages(0, 1, fixture.destination));
+      await events.untilDelivered(1);
+      expect((await fixture.read()).flat()).toEqual(["value 0 of a"]);
     });
 
     test("can be closed before it was opened, and twice", async () => {
@@ -292,5 +308,14 @@ export function sinkContract(
       });
     };
     if (options.offsets) describe("with offsets", offsetTests);
+    if (options.faults !== undefined) {
+      faultTests({
+        fixture: () => fixture,
+        open: async (events, { backlogBytesMax } = {}) =>
+          (await open(events, undefined, backlogBytesMax)).sink,
+        repeats: options.repeats ?? false,
+        kinds: options.faults,
+      });
+    }
   });
 }

@@ -4,7 +4,13 @@ import { startKafka, type Kafka } from "../../tools/services/services.ts";
 import { silentLogger, type Logger } from "../../src/core/logger.ts";
 import type { KafkaSink, KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
 import { makeCheckpoint } from "../contract/commit-log.ts";
-import { RecordedEvents, makeMessage, makeMessages, resumeAt } from "../contract/sink.ts";
+import {
+  RecordedEvents,
+  makeMessage,
+  makeMessages,
+  resumeAt,
+  sinkContract,
+} from "../contract/sink.ts";
 import { Observer, clientOptions, makeCommitLog, makeSink, never, uniqueName } from "./support.ts";
 
 /** Counts what is logged, so that a test can wait for an attempt to fail. */
@@ -38,6 +44,34 @@ const start = async (brokers: 1 | 3): Promise<Kafka> => {
   return kafka;
 };
 afterAll(() => Promise.all(clusters.map(kafka => kafka.stop())));
+
+let frozen: Promise<Kafka> | undefined;
+sinkContract(
+  "Kafka, with a broker that stands still,",
+  async () => {
+    const kafka = await (frozen ??= start(1));
+    const destination = uniqueName("contract");
+    const observer = new Observer(kafka.brokers);
+    const freeze = (signal: NodeJS.Signals): void => {
+      for (const node of kafka.nodes) node.kill(signal);
+    };
+    return {
+      destination,
+      makeSink: ({ backlogBytesMax } = {}) =>
+        makeSink(kafka.brokers, backlogBytesMax === undefined ? {} : { backlogBytesMax }),
+      read: async () =>
+        (await observer.read(destination)).map(records =>
+          records.map(({ value }) => value?.toString() ?? ""),
+        ),
+      faults: { away: () => freeze("SIGSTOP"), back: () => freeze("SIGCONT") },
+      release: () => {
+        observer.close();
+        return Promise.resolve();
+      },
+    };
+  },
+  { offsets: false, faults: ["away"] },
+);
 
 /** Writes as a flusher would, in chunks and within the backlog's bound, for as long as it is wanted. */
 class Feed {

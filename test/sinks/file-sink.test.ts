@@ -69,13 +69,30 @@ const at = (offset: number): NextOffsets => ({ [path]: { "0": offset } });
 const lengthOf = (messages: readonly Message[]): number =>
   messages.reduce((sum, { value }) => sum + (value === null ? 0 : value.length + 1), 0);
 
+/** A disk that is full from time to time. */
+class FullDisk {
+  isFull = false;
+  readonly openFile = failingOpen(method =>
+    this.isFull && ["open", "write", "datasync"].includes(method) ? "ENOSPC" : undefined,
+  );
+  away(): void {
+    this.isFull = true;
+  }
+  back(): void {
+    this.isFull = false;
+  }
+}
+
 sinkContract(
   "FileSink",
   () => {
     const own = makeFolder();
     const destination = join(own, "out.jsonl");
+    const faults = new FullDisk();
     return Promise.resolve({
-      makeSink: () => makeSink({ path: destination }),
+      makeSink: ({ backlogBytesMax = 16 * 1024 * 1024 } = {}) =>
+        makeSink({ path: destination, backlogBytesMax, openFile: faults.openFile }),
+      faults,
       destination,
       read: () => Promise.resolve([readFileSync(destination, "utf8").split("\n").slice(0, -1)]),
       release: () => {
@@ -84,7 +101,7 @@ sinkContract(
       },
     });
   },
-  { offsets: true },
+  { offsets: true, faults: ["away"] },
 );
 
 describe("FileSink", () => {

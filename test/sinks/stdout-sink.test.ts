@@ -29,6 +29,10 @@ class Pipe extends Writable {
     this.#isReading = true;
     for (const take of this.#pending.splice(0)) take();
   }
+
+  pauseReading(): void {
+    this.#isReading = false;
+  }
 }
 
 /** One whose reader is gone. */
@@ -43,13 +47,15 @@ sinkContract(
   () => {
     const stream = new Pipe(true);
     return Promise.resolve({
-      makeSink: () => new StdoutSink({ envelope: false, backlogBytesMax: 1024 * 1024, stream }),
+      makeSink: ({ backlogBytesMax = 1024 * 1024 } = {}) =>
+        new StdoutSink({ envelope: false, backlogBytesMax, stream }),
+      faults: { away: () => stream.pauseReading(), back: () => stream.read() },
       destination: "stdout",
       read: () => Promise.resolve([stream.text.split("\n").slice(0, -1)]),
       release: () => Promise.resolve(),
     });
   },
-  { offsets: false },
+  { offsets: false, faults: ["away"] },
 );
 
 async function open(
