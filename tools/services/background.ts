@@ -24,10 +24,10 @@ import { exitCodes, ServicesError } from "./failure.ts";
 import type { ServiceName } from "./interfaces.ts";
 import { withLock } from "./lock.ts";
 import { identify, isAlive, type ProcessIdentity } from "./processes.ts";
-import { startKafka, startMysql, startRabbitmq, stopAll } from "./services.ts";
+import { startElasticmq, startKafka, startMysql, startRabbitmq, stopAll } from "./services.ts";
 import { poll } from "./wait.ts";
 
-/** Of a server that has an address with user and password: MySQL, RabbitMQ. */
+/** Of a server whose address is a URL: MySQL, RabbitMQ, ElasticMQ. */
 export interface UrlAnswer {
   readonly url: string;
   readonly pid: number;
@@ -111,8 +111,13 @@ async function startServers(name: ServiceName): Promise<{ answer: Answer; pids: 
     const { brokers, pid, dir, nodes } = await startKafka({ brokers: name === "kafka" ? 1 : 3 });
     return { answer: { brokers, pid, dir }, pids: nodes.map(node => node.pid) };
   }
-  const { url, pid, dir } = await (name === "rabbitmq" ? startRabbitmq() : startMysql(name));
+  const { url, pid, dir } = await startWithUrl(name);
   return { answer: { url, pid, dir }, pids: [pid] };
+}
+
+function startWithUrl(name: Exclude<ServiceName, "kafka" | "kafka-3">): Promise<UrlAnswer> {
+  if (name === "rabbitmq") return startRabbitmq();
+  return name === "elasticmq" ? startElasticmq() : startMysql(name);
 }
 
 async function startHolder(name: ServiceName): Promise<Answer> {

@@ -9,13 +9,14 @@ export const mysqlVersions = ["mysql-5", "mysql-8", "mysql-9", "mariadb"] as con
 export type MysqlVersion = (typeof mysqlVersions)[number];
 
 /** What can be named on the command line. `kafka-3` is a cluster of three brokers. */
-export type ServiceName = MysqlVersion | "kafka" | "kafka-3" | "rabbitmq";
+export type ServiceName = MysqlVersion | "kafka" | "kafka-3" | "rabbitmq" | "elasticmq";
 
 export const serviceNames: readonly ServiceName[] = [
   ...mysqlVersions,
   "kafka",
   "kafka-3",
   "rabbitmq",
+  "elasticmq",
 ];
 
 export interface Mysql {
@@ -89,6 +90,19 @@ export interface Rabbitmq {
 export interface RabbitmqOptions {
   /** Lines of rabbitmq.conf. */
   readonly config?: Readonly<Record<string, string>>;
+}
+
+/** Speaks SQS over plain HTTP; any credentials are good. */
+export interface Elasticmq {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly pid: number;
+  readonly dir: string;
+  kill(signal: NodeJS.Signals): void;
+  /** Starts again on the same port, without the queues that it had. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 /** Debezium Server, which reads from a MySQL and writes to a Kafka that were started before it. */

@@ -3,6 +3,7 @@
  *
  *   startMysql ─▶ mysql-server.ts ─▶ mysql-program.ts ─┐               ┌─▶ maven.ts
  *   startKafka ─▶ kafka-server.ts ─▶ kafka-program.ts ─┼─▶ cache.ts  ──┼─▶ debian-packages.ts
+ *   startElasticmq ─▶ elasticmq-server.ts ─▶ elasticmq-program.ts ──────────────┤
  *   startRabbitmq ─▶ rabbitmq-server.ts ─▶ rabbitmq-program.ts ───────────────┤
  *   startDebezium ─▶ debezium-server.ts ─▶ debezium-program.ts         └─▶ packages.ts (apt-get)
  *                     │
@@ -16,6 +17,7 @@ import {
   mysqlVersions,
   type Debezium,
   type DebeziumOptions,
+  type Elasticmq,
   type Kafka,
   type KafkaOptions,
   type Mysql,
@@ -26,6 +28,8 @@ import {
   type ServiceName,
 } from "./interfaces.ts";
 import { launchDebezium } from "./debezium-server.ts";
+import { elasticmqProgram } from "./elasticmq-program.ts";
+import { launchElasticmq } from "./elasticmq-server.ts";
 import { kafkaProgram } from "./kafka-program.ts";
 import { launchKafka } from "./kafka-server.ts";
 import { mysqlProgram } from "./mysql-program.ts";
@@ -37,6 +41,7 @@ import { removeKeptFolders } from "./keeper.ts";
 
 export type {
   Debezium,
+  Elasticmq,
   Kafka,
   KafkaNode,
   Mysql,
@@ -57,6 +62,10 @@ export function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabbitmq> 
   return launchRabbitmq(options);
 }
 
+export function startElasticmq(): Promise<Elasticmq> {
+  return launchElasticmq();
+}
+
 /** Resolves when it reads the binlog. */
 export function startDebezium(options: DebeziumOptions): Promise<Debezium> {
   return launchDebezium(options);
@@ -75,6 +84,7 @@ export async function prepare(names: readonly ServiceName[]): Promise<void> {
   const jobs: Promise<unknown>[] = versions.map(mysqlProgram);
   if (kafka) jobs.push(kafkaProgram());
   if (names.includes("rabbitmq")) jobs.push(rabbitmqProgram());
+  if (names.includes("elasticmq")) jobs.push(elasticmqProgram());
   const results = await Promise.allSettled(jobs);
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }

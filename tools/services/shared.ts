@@ -3,7 +3,14 @@
  * the environment (as `npm run services -- up` prints them), or one started once per process.
  */
 import type { MysqlVersion } from "./interfaces.ts";
-import { startKafka, startMysql, startRabbitmq, type Rabbitmq } from "./services.ts";
+import {
+  startElasticmq,
+  startKafka,
+  startMysql,
+  startRabbitmq,
+  type Elasticmq,
+  type Rabbitmq,
+} from "./services.ts";
 
 export interface MysqlAddress {
   readonly url: string;
@@ -40,6 +47,7 @@ export function kafkaFromEnvironment(): KafkaAddress | undefined {
 
 const mysqls = new Map<MysqlVersion, Promise<MysqlAddress>>();
 let kafka: Promise<KafkaAddress> | undefined;
+let elasticmq: Promise<Elasticmq> | undefined;
 let rabbitmq: Promise<Rabbitmq> | undefined;
 
 /** The server of the environment is taken whatever its version is. */
@@ -61,4 +69,9 @@ export async function sharedKafka(): Promise<KafkaAddress> {
 export async function sharedRabbitmq(): Promise<Rabbitmq> {
   rabbitmq ??= startRabbitmq();
   return rabbitmq;
+}
+
+export async function sharedElasticmq(): Promise<Elasticmq> {
+  elasticmq ??= startElasticmq();
+  return elasticmq;
 }
