@@ -98,7 +98,9 @@ class Life {
     if (this.#next === world.messagesOf.length) this.pending.close();
     this.flusher = new Flusher({
       pending: this.pending,
-      encoder: { encode: (read: Entry) => this.#encode(read) } as never,
+      encoder: {
+        encode: (read: Entry, messages: Message[]) => void messages.push(...this.#encode(read)),
+      } as never,
       sink: { write: messages => this.#write(messages), room: () => Promise.resolve() },
       acknowledge: (seq, places) => {
         map.acknowledge(seq, places);
@@ -193,7 +195,10 @@ class Life {
     const { random } = this.#world;
     const signal = this.#crash.signal;
     const running = Promise.all([
-      this.flusher.run(signal).then(() => this.watcher.close()),
+      this.flusher
+        .run(signal)
+        .then(() => this.flusher.settled(signal))
+        .then(() => this.watcher.close()),
       this.watcher.run(signal),
     ]);
     const life: { ended: boolean; failure?: unknown } = { ended: false };

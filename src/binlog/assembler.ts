@@ -137,6 +137,13 @@ export class Assembler {
     return this.#marked && this.#transaction === undefined ? [this.#cut()] : [];
   }
 
+  /** What is held at a fault in the stream: rows of the open transaction only where nobody doubts them. */
+  flushAt({ drains }: TidemarkError): readonly Entry[] {
+    if (drains === undefined) return [];
+    if (this.#rowsHeld === 0) return this.flush();
+    return drains === "rows" ? [this.#cut()] : [];
+  }
+
   #onFile({ file, fileCreated }: Event<"file">): readonly Entry[] {
     const first = this.#file === "";
     this.#file = file;
@@ -251,19 +258,21 @@ export class Assembler {
       this.#bytesHeld + bytes < entryBytesMax
     ) {
       const size = rows.rowSize(to);
-      if (size > rowBytesMax) throw this.#rowTooLarge(event, size);
+      if (size > rowBytesMax) {
+        this.#hold(event, from, to - from, bytes);
+        throw this.#rowTooLarge(event, size);
+      }
       bytes += size;
       to += 1;
     }
-    this.#hold(event, from, to - from);
-    this.#bytesHeld += bytes;
+    this.#hold(event, from, to - from, bytes);
     if (this.#rowsHeld >= entryRowsMax || this.#bytesHeld >= entryBytesMax) {
       entries.push(this.#cut(event.nextPosition));
     }
     return to;
   }
 
-  #hold(event: Event<"rows">, first: number, count: number): void {
+  #hold(event: Event<"rows">, first: number, count: number, bytes: number): void {
     const transaction = this.#transaction;
     if (transaction === undefined || count === 0) return;
     const table = tableId(event.rows.table);
@@ -278,6 +287,7 @@ export class Assembler {
     this.#changes.push({ transaction, origin, rows, first, count, firstNumber: known.rows });
     transaction.tables.set(table, { rows: known.rows + count, crc: known.crc });
     this.#rowsHeld += count;
+    this.#bytesHeld += bytes;
     this.#eventTimeS = event.timestampS;
   }
 
@@ -301,7 +311,7 @@ export class Assembler {
     this.#transaction = undefined;
     if (transaction === undefined || transaction.tables.size === 0) return;
     throw new TidemarkError(
-      "EVENT_UNREADABLE",
+      "TRANSACTION_IN_DOUBT",
       `Transaction ${transaction.id} in ${this.#file} cannot be taken back: ${reason}. ` +
         "Compare the tables it names with the destination, then set a new position.",
     );

@@ -4,7 +4,7 @@
  */
 export class EventFault extends Error {
   override readonly name = "EventFault";
-  readonly code: "EVENT_UNREADABLE" | "SOURCE_SETTING" | "ROW_TOO_LARGE";
+  readonly code: "EVENT_UNREADABLE" | "SOURCE_SETTING" | "ROW_TOO_LARGE" | "TRANSACTION_IN_DOUBT";
 
   constructor(reason: string, code: EventFault["code"] = "EVENT_UNREADABLE") {
     super(reason);

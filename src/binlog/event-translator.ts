@@ -141,7 +141,7 @@ export class EventTranslator {
   /**
    * @param event its bytes from the header on, without checksum.
    * @returns for a large event what hands out its rows, step by step.
-   * @throws TidemarkError EVENT_UNREADABLE, SOURCE_SETTING or ROW_TOO_LARGE, with file and position.
+   * @throws TidemarkError of an EventFault's code, with file and position.
    */
   translate(event: Buffer | EventParts): Iterator<void> | undefined {
     const isWhole = Buffer.isBuffer(event);
@@ -367,6 +367,7 @@ export class EventTranslator {
     throw new EventFault(
       `its transaction ends at ${nextPosition}, but its GTID event says ${this.#groupEnd}: ` +
         "events of it are missing, or the file is damaged",
+      "TRANSACTION_IN_DOUBT",
     );
   }
 
@@ -429,7 +430,8 @@ export class EventTranslator {
     if (!onePhase && this.#rowsOpen && !this.#options.xaAtPrepare) {
       throw new EventFault(
         "its transaction was ended by XA PREPARE, so its rows may yet be rolled back; " +
-          "set source.xa to at_prepare to send them all the same",
+          "use XA COMMIT … ONE PHASE for the tables that are read",
+        "TRANSACTION_IN_DOUBT",
       );
     }
     this.#end(place, "commit");

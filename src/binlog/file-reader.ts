@@ -23,7 +23,7 @@ const BATCH_BYTES = 2 ** 20;
 /**
  * Batches of events, in order; what stands in front of a fault comes before it.
  *
- * @throws TidemarkError USAGE for what is no file; EVENT_UNREADABLE, SOURCE_SETTING, ROW_TOO_LARGE.
+ * @throws TidemarkError USAGE for what is no file; EVENT_UNREADABLE, SOURCE_SETTING and their like.
  */
 export async function* readBinlogFile(
   path: string,

@@ -65,8 +65,11 @@ export class BinlogSource {
         if (signal.aborted) return;
       } catch (thrown) {
         if (signal.aborted) return;
-        if (await this.#define(thrown, signal)) continue;
-        await this.#wait(toTidemarkError(thrown), signal);
+        const error = await this.#define(thrown, signal);
+        if (error === undefined) continue;
+        const held = this.#options.assembler.flushAt(error);
+        if (held.length > 0) yield held;
+        await this.#wait(error, signal);
       }
     }
   }
@@ -79,22 +82,27 @@ export class BinlogSource {
     await unlessAborted(() => this.#checkIdentity(), signal);
     for await (const events of reader.events(start, signal)) {
       const entries: Entry[] = [];
-      for (const event of events) entries.push(...assembler.push(event));
-      entries.push(...assembler.flush());
+      try {
+        for (const event of events) entries.push(...assembler.push(event));
+        entries.push(...assembler.flush());
+      } catch (thrown) {
+        if (entries.length > 0) yield entries;
+        throw thrown;
+      }
       this.#found();
       if (entries.length > 0) yield entries;
     }
   }
 
-  /** True if the stream ended for want of definitions, which are now there. */
-  async #define(thrown: unknown, signal: AbortSignal): Promise<boolean> {
-    if (!(thrown instanceof DefinitionsMissing)) return false;
+  /** Why the stream ended; undefined if for want of definitions, which are now there. */
+  async #define(thrown: unknown, signal: AbortSignal): Promise<TidemarkError | undefined> {
+    if (!(thrown instanceof DefinitionsMissing)) return toTidemarkError(thrown);
     try {
       await this.#options.definitions.load(thrown, signal);
+      return undefined;
     } catch (failed) {
-      if (!signal.aborted) await this.#wait(toTidemarkError(failed), signal);
+      return signal.aborted ? undefined : toTidemarkError(failed);
     }
-    return true;
   }
 
   async #checkIdentity(): Promise<void> {

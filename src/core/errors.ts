@@ -5,12 +5,18 @@
  *   retry     what is down is waited for, with back-off, for ever, by the stage that met it
  *   restart   the pipeline ends and begins again from its commit log, as after a crash
  *   halt      a person is needed: the pipeline ends, and the process with `exitCode`
+ *
+ * Some faults stand at a place of the binlog that this person may have to pass by. What was read in front
+ * of that place must not be passed by with it, so it is still delivered before the pipeline ends: up to
+ * the event (`drains: "rows"`), or up to the transaction where all its rows are in doubt (`"transactions"`).
  */
 export type Reaction = "retry" | "restart" | "halt";
+export type Drains = "rows" | "transactions";
 
 interface ErrorKind {
   readonly reaction: Reaction;
   readonly exitCode: number;
+  readonly drains?: Drains;
 }
 
 export const errorCodes = {
@@ -21,7 +27,7 @@ export const errorCodes = {
   /** The configuration is not valid; every fault is listed with its path. */
   CONFIG_INVALID: { reaction: "halt", exitCode: 78 },
   /** A setting of the MySQL server makes its binlog unusable; `tidemark check` shows the statement that mends it. */
-  SOURCE_SETTING: { reaction: "halt", exitCode: 78 },
+  SOURCE_SETTING: { reaction: "halt", exitCode: 78, drains: "rows" },
   /** MySQL or Kafka refused the user, the password, or a privilege. */
   ACCESS_DENIED: { reaction: "halt", exitCode: 77 },
   /** MySQL cannot be reached, or the connection was lost. */
@@ -31,11 +37,13 @@ export const errorCodes = {
   /** Another replica with the identity of this pipeline has connected to MySQL. */
   SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },
   /** The server no longer has the position to resume from, or it is another server: `tidemark position set`. */
-  POSITION_UNUSABLE: { reaction: "halt", exitCode: 65 },
-  /** An event that can carry rows cannot be decoded, or its rows may never be committed. */
-  EVENT_UNREADABLE: { reaction: "halt", exitCode: 65 },
+  POSITION_UNUSABLE: { reaction: "halt", exitCode: 65, drains: "transactions" },
+  /** An event that can carry rows cannot be decoded. */
+  EVENT_UNREADABLE: { reaction: "halt", exitCode: 65, drains: "rows" },
+  /** The rows of a transaction may never be committed, were rolled back, or are not all there. */
+  TRANSACTION_IN_DOUBT: { reaction: "halt", exitCode: 65, drains: "transactions" },
   /** A row is larger than `queue.max_row`. */
-  ROW_TOO_LARGE: { reaction: "halt", exitCode: 65 },
+  ROW_TOO_LARGE: { reaction: "halt", exitCode: 65, drains: "rows" },
   /** The destination cannot be reached, or is not able to take messages now. */
   SINK_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
   /** It is unknown which messages in flight have arrived: the destination has to be read again. */
@@ -74,6 +82,11 @@ export class TidemarkError extends Error {
 
   get exitCode(): number {
     return errorCodes[this.code].exitCode;
+  }
+
+  get drains(): Drains | undefined {
+    const kind: ErrorKind = errorCodes[this.code];
+    return kind.drains;
   }
 }
 

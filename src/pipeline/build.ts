@@ -140,7 +140,8 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
   const { flushIntervalMs } = config.queue;
   vitals.enter("running");
   vitals.gauges = () => readGauges({ ...delivering, source, sink, flushIntervalMs });
-  return { ...delivering, source, commitLog: target.commitLog, vitals, clock };
+  const { commitLog } = target;
+  return { ...delivering, source, commitLog, vitals, clock, drainMs: config.shutdownGraceMs };
 }
 
 /** Everything behind the source: from the waiting queue to the watcher, with the sink's callbacks. */

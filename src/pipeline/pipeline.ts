@@ -5,7 +5,8 @@
  *        └──▶ pending channel ─▶ flusher ─▶ sink ─▶ commit-log map ─┘
  *
  * `soft` stops the source; each stage then drains and ends when the one before it has. `hard` abandons
- * what is left, as a crash would: the next start finds it again.
+ * what is left, as a crash would: the next start finds it again. A fault at a place of the binlog ends
+ * reading there, and what was read before is delivered (drain.ts); any other fault abandons it.
  */
 import type { BinlogSource } from "../binlog/source.ts";
 import type { Clock } from "../core/clock.ts";
@@ -14,7 +15,9 @@ import type { Flusher } from "../queue/flusher.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
+import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
+import { Drain } from "./drain.ts";
 
 export interface Stages {
   readonly source: BinlogSource;
@@ -22,11 +25,14 @@ export interface Stages {
   readonly pending: PendingChannel;
   readonly flusher: Flusher;
   readonly watcher: Watcher;
-  readonly commitLog: CommitLog;
+  readonly commitLog: Pick<CommitLog, "follow">;
+  readonly progress: Progress;
   readonly vitals: Vitals;
   readonly clock: Clock;
   /** Aborts, with the error, when the sink is done for. */
   readonly sinkFailure: AbortSignal;
+  /** How long what was read before a fault may take to be delivered. */
+  readonly drainMs: number;
 }
 
 export interface StopSignals {
@@ -40,37 +46,43 @@ export async function runStages(stages: Stages, { soft, hard }: StopSignals): Pr
     stages;
   const fault = new AbortController();
   const done = new AbortController();
-  const halt = AbortSignal.any([hard, fault.signal, sinkFailure]);
+  const drain = new Drain(stages);
+  const halt = AbortSignal.any([hard, fault.signal, sinkFailure, drain.over]);
+  const stop = AbortSignal.any([halt, drain.begun]);
 
   const read = async (): Promise<void> => {
-    for await (const entries of source.entries(AbortSignal.any([soft, halt]))) {
+    for await (const entries of source.entries(AbortSignal.any([soft, stop]))) {
       const readMs = Math.round(clock.nowMs());
       for (const entry of entries) {
         const rows = vitals.countRead(entry);
-        await pending.room(halt);
-        await waiting.room(entry.bytes, halt);
-        await watcher.current(halt);
+        await pending.room(stop);
+        await waiting.room(entry.bytes, stop);
+        await watcher.current(stop);
         waiting.push(entry, rows, readMs);
         pending.push(entry);
       }
     }
-    pending.close(); // Nothing more comes: the flusher ends once everything is delivered.
-  };
-  const flush = async (): Promise<void> => {
-    await flusher.run(halt);
-    watcher.close(); // So the watcher writes the final position, and ends.
-  };
-  const release = async (): Promise<void> => {
-    await watcher.run(halt);
-    done.abort();
   };
   const follow = (): Promise<void> =>
     commitLog.follow(AbortSignal.any([halt, done.signal]), () => {
       vitals.commitLogAnsweredMs = clock.nowMs();
     });
 
-  const running = [read(), flush(), release(), follow()];
+  const running = [
+    // Nothing more comes: the flusher ends once everything is delivered.
+    read()
+      .catch(drain.metBySource)
+      .then(() => pending.close()),
+    // The watcher then writes the final position, and ends.
+    flusher
+      .run(halt)
+      .catch(drain.metByFlusher)
+      .then(() => flusher.settled(halt))
+      .then(() => watcher.close()),
+    watcher.run(halt).then(() => done.abort()),
+    follow(),
+  ];
   for (const stage of running) stage.catch((error: unknown) => fault.abort(error));
   await Promise.allSettled(running);
-  halt.throwIfAborted();
+  drain.end(halt);
 }

@@ -4,6 +4,7 @@ import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
 import { MessageWriter, type IdSuffix, type Slice } from "../formats/message-writer.ts";
+import type { Message } from "../sinks/sink.ts";
 import { EncodedMessage, type Route } from "./encoded-message.ts";
 
 /** Topic, queue or file of a table's messages. */
@@ -21,44 +22,49 @@ export class Encoder {
   readonly #routes = new WeakMap<TableShape, Route>();
   readonly #out = new MessageWriter((idSuffix, key, value) => this.#add(idSuffix, key, value));
   /** The row at hand, and the messages of its entry so far. */
-  #messages: EncodedMessage[] = [];
+  #messages: Message[] = [];
   #seq = 0;
   #change: Change | undefined;
   #route: Route | undefined;
   #number = 0;
+  /** Messages of the rows in front of the one at hand. */
+  #written = 0;
 
   constructor(options: EncoderOptions) {
     this.#options = options;
   }
 
   /**
-   * The entry's messages, in the order in which they have to arrive.
+   * Adds the entry's messages, in the order in which they have to arrive.
    *
+   * @param messages an empty list; when it throws, those of the rows in front of the one at fault.
    * @throws TidemarkError EVENT_UNREADABLE for a cell that holds no value of its type.
    */
-  encode(entry: Entry): readonly EncodedMessage[] {
-    this.#messages = [];
+  encode(entry: Entry, messages: Message[]): void {
+    this.#messages = messages;
     this.#seq = entry.seq;
     for (const change of entry.changes) {
       if (!this.#options.events.has(change.rows.operation)) continue;
       try {
         this.#encode(change);
       } catch (thrown) {
-        // Cells are decoded no sooner than here.
+        // Cells are decoded no sooner than here. Half a change of a key is none.
+        messages.length = this.#written;
         throw unreadable(change.origin.file, change.origin.position, thrown);
       }
     }
-    return this.#messages;
   }
 
   #encode(change: Change): void {
     const { format } = this.#options;
     this.#change = change;
+    this.#written = this.#messages.length;
     this.#route = this.#routeOf(change.rows.table);
     for (let index = 0; index < change.count; index += 1) {
       this.#number = change.firstNumber + index;
       this.#out.beginRow();
       format.write(change, change.first + index, this.#out);
+      this.#written = this.#messages.length;
     }
   }
 

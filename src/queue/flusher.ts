@@ -4,8 +4,9 @@
  *   pending channel ──take──▶ encode ──write──▶ sink ──delivered──▶ deliveries ──acknowledge──▶ commit-log map
  *
  * An entry is acknowledged when every message of it was delivered, and at once if it yields none. An
- * error never acknowledges anything. Memory for encoded messages is bounded by the sink's backlog: the
- * flusher encodes no more than `chunkMessages` beyond it.
+ * error never acknowledges anything: of an entry with a row that cannot be encoded, the rows in front of
+ * it are sent, and the entry is not acknowledged. Memory for encoded messages is bounded by the sink's
+ * backlog: the flusher encodes no more than `chunkMessages` beyond it.
  */
 import type { Clock } from "../core/clock.ts";
 import { Wake } from "../core/signal.ts";
@@ -23,6 +24,8 @@ interface Delivery {
   /** The furthest place in each partition that the entry reached; few, so they are searched. */
   readonly places: Place[];
   readonly bytes: number;
+  /** False if not all of its rows could be encoded: it is never acknowledged. */
+  readonly isWhole: boolean;
 }
 
 export interface FlusherOptions {
@@ -49,9 +52,13 @@ export class Flusher {
     this.#options = options;
   }
 
-  /** Resolves when the channel is closed and every entry it held is acknowledged. */
+  /**
+   * Resolves when the channel is closed and everything that it held is sent.
+   *
+   * @throws TidemarkError of the encoder, when all that stands in front of the row at fault is sent.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { pending, encoder, chunkMessages } = this.#options;
+    const { pending, encoder, sink, chunkMessages } = this.#options;
     for (;;) {
       const entries = await pending.take(signal);
       if (entries.length === 0) break;
@@ -59,7 +66,15 @@ export class Flusher {
       // Each is let go as soon as it is encoded: once it is delivered, its room is given to another.
       entries.reverse();
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
-        const messages = encoder.encode(entry);
+        const messages: Message[] = [];
+        try {
+          encoder.encode(entry, messages);
+        } catch (fault) {
+          if (messages.length > 0) this.#await(entry.seq, messages, 0, false);
+          const before = [...chunk, ...messages];
+          if (before.length > 0) sink.write(before);
+          throw fault;
+        }
         this.#expect(entry.seq, messages);
         for (const message of messages) chunk.push(message);
         if (chunk.length < chunkMessages) continue;
@@ -68,7 +83,11 @@ export class Flusher {
       }
       await this.#write(chunk, signal);
     }
-    await this.#changed.until(() => this.#deliveries.size === 0, signal);
+  }
+
+  /** Resolves when everything that was sent is delivered. */
+  settled(signal: AbortSignal): Promise<void> {
+    return this.#changed.until(() => this.#deliveries.size === 0, signal);
   }
 
   async #write(messages: readonly Message[], signal: AbortSignal): Promise<void> {
@@ -97,9 +116,13 @@ export class Flusher {
       this.#options.acknowledge(seq, NO_PLACES);
       return;
     }
+    this.#await(seq, messages, bytes, true);
+  }
+
+  #await(seq: number, messages: readonly Message[], bytes: number, isWhole: boolean): void {
     const delivered = new Uint8Array(messages.length);
     const outstanding = messages.length;
-    this.#deliveries.set(seq, { messages, delivered, outstanding, places: [], bytes });
+    this.#deliveries.set(seq, { messages, delivered, outstanding, places: [], bytes, isWhole });
   }
 
   /** The sink's delivery callback. Messages that are not awaited, or no longer, change nothing. */
@@ -112,8 +135,10 @@ export class Flusher {
     if (place !== undefined) keep(delivery.places, place);
     if (delivery.outstanding > 0) return;
     this.#deliveries.delete(seq);
-    add(this.#options.delivered, delivery.messages.length, delivery.bytes);
-    this.#options.acknowledge(seq, delivery.places);
+    if (delivery.isWhole) {
+      add(this.#options.delivered, delivery.messages.length, delivery.bytes);
+      this.#options.acknowledge(seq, delivery.places);
+    }
     this.#changed.notify();
   }
 }

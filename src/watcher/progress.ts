@@ -86,6 +86,11 @@ export class Progress {
     return { ...boundary, eventTimeS: this.#eventTimeS };
   }
 
+  /** Rows of the transaction behind it are released too. */
+  get isInside(): boolean {
+    return this.#position?.transaction !== undefined;
+  }
+
   /** The next record for the commit log; each has a sequence number above the one before. */
   nextCheckpoint(): Checkpoint {
     const { pipeline, reader, delivery, output, clock } = this.#options;

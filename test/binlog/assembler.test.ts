@@ -3,6 +3,7 @@ import { Assembler, type AssemblerOptions } from "../../src/binlog/assembler.ts"
 import type { BinlogEvent } from "../../src/binlog/reader.ts";
 import type { SourcePosition } from "../../src/core/checkpoint.ts";
 import type { Entry } from "../../src/core/entry.ts";
+import { TidemarkError, toTidemarkError } from "../../src/core/errors.ts";
 import type { Rows } from "../../src/core/rows.ts";
 import { rows, SERVER, table } from "../support/builders.ts";
 
@@ -70,6 +71,15 @@ function transaction(position: number, id: string | undefined, ...data: Rows[]):
 
 function push(target: Assembler, events: readonly BinlogEvent[]): Entry[] {
   return events.flatMap(event => [...target.push(event)]);
+}
+
+function thrownBy(action: () => unknown): TidemarkError {
+  try {
+    action();
+  } catch (thrown) {
+    return toTidemarkError(thrown);
+  }
+  throw new Error("nothing was thrown");
 }
 
 describe("Assembler", () => {
@@ -286,6 +296,44 @@ describe("Assembler, when something is wrong", () => {
     expect(() => push(target, [file(), ...transaction(200, gtid(10), large)])).toThrow(
       /shop\.orders at binlog\.000007:220 has \d+ bytes/,
     );
+  });
+
+  test("keeps the rows in front of one above the limit: they can be flushed", () => {
+    const target = assembler({ rowBytesMax: 100 });
+    const wide = rows(table(), [
+      ["1", "x"],
+      ["2", "x"],
+      ["3", "z".repeat(200)],
+      ["4", "x"],
+    ]);
+    const events = [file(), ...transaction(200, gtid(10), numbered(7, 1), wide)];
+    const fault = thrownBy(() => push(target, events));
+    const [held, ...more] = target.flushAt(fault);
+    expect(more).toEqual([]);
+    expect(held?.changes.map(({ first, count }) => [first, count])).toEqual([
+      [0, 1],
+      [0, 2],
+    ]);
+    expect(held?.bytes).toBeGreaterThan(2 * 768);
+    expect(held?.mark).toMatchObject({
+      boundary: { position: 200 },
+      gtids: [],
+      transaction: { id: gtid(10), tables: { "shop.orders": { rows: 3 } } },
+    });
+  });
+
+  test("does not hand out rows in doubt, nor any at a fault that has no place", () => {
+    for (const code of ["TRANSACTION_IN_DOUBT", "POSITION_UNUSABLE", "BUG"] as const) {
+      const target = assembler();
+      push(target, [file(), ...transaction(200, gtid(10), numbered(1, 1)).slice(0, 3)]);
+      expect(target.flushAt(new TidemarkError(code, "x"))).toEqual([]);
+    }
+    const target = assembler();
+    const open = transaction(200, gtid(10), numbered(1, 1)).slice(0, 3);
+    const rollback: BinlogEvent = { kind: "rollback", ...header(230) };
+    const fault = thrownBy(() => push(target, [file(), ...open, rollback]));
+    expect(fault.code).toBe("TRANSACTION_IN_DOUBT");
+    expect(target.flushAt(fault)).toEqual([]);
   });
 
   test("refuses rows outside a transaction", () => {

@@ -6,7 +6,7 @@ import { BinlogSource } from "../../src/binlog/source.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/logger.ts";
-import { SERVER } from "../support/builders.ts";
+import { rows, SERVER, table } from "../support/builders.ts";
 
 const boundary = { file: "binlog.000001", fileCreated: 7, position: 4 };
 const start = {
@@ -14,6 +14,54 @@ const start = {
   ...{ transaction: undefined, anonymous: false },
 };
 const limits = { entryBytesMax: 1_000, entryRowsMax: 10, rowBytesMax: 1_000 };
+
+function sourceOf(reader: BinlogReader): BinlogSource {
+  return new BinlogSource({
+    reader,
+    assembler: new Assembler({ start, serverUuid: SERVER, ...limits }),
+    definitions: new Definitions(
+      {
+        readTables: () => Promise.reject(new Error()),
+        scan: () => reader.events(undefined as never, new AbortController().signal),
+      },
+      () => true,
+    ),
+    identify: () => Promise.resolve(SERVER),
+    serverUuid: SERVER,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+}
+
+test("hands out what came before a fault in the same batch, then ends with it", async () => {
+  const header = { nextPosition: 50, timestampS: 1, serverId: 1 };
+  const reader: BinlogReader = {
+    async *events() {
+      yield [
+        { kind: "file", file: boundary.file, fileCreated: boundary.fileCreated },
+        { kind: "begin", ...header, position: 4, thread: 1 },
+        { kind: "rows", ...header, position: 14, rows: rows(table(), [["1", "x"]]) },
+        { kind: "commit", ...header, position: 24 },
+        { kind: "begin", ...header, position: 54, thread: 1 },
+        { kind: "rows", ...header, position: 64, rows: rows(table(), [["2", "x"]]) },
+        { kind: "rows", ...header, position: 74, rows: rows(table(), [["3", "z".repeat(2_000)]]) },
+        { kind: "commit", ...header, position: 84 },
+      ];
+      await Promise.reject(new Error("never asked for more"));
+    },
+    traffic: () => undefined,
+  };
+  const source = sourceOf(reader);
+  const changes: number[] = [];
+  const reading = async (): Promise<void> => {
+    for await (const entries of source.entries(new AbortController().signal)) {
+      for (const entry of entries)
+        changes.push(...entry.changes.map(({ origin }) => origin.position));
+    }
+  };
+  await expect(reading()).rejects.toMatchObject({ code: "ROW_TOO_LARGE" });
+  expect(changes).toEqual([14, 64]);
+});
 
 test("a connection that is being closed has not moved: nothing was heard over it", async () => {
   const stop = new AbortController();
@@ -34,21 +82,7 @@ test("a connection that is being closed has not moved: nothing was heard over it
     },
     traffic: () => (isOpen ? { bytesRead: 4711, paused: false, obstacle: undefined } : undefined),
   };
-  const source = new BinlogSource({
-    reader,
-    assembler: new Assembler({ start, serverUuid: SERVER, ...limits }),
-    definitions: new Definitions(
-      {
-        readTables: () => Promise.reject(new Error()),
-        scan: () => reader.events(undefined as never, stop.signal),
-      },
-      () => true,
-    ),
-    identify: () => Promise.resolve(SERVER),
-    serverUuid: SERVER,
-    clock: systemClock,
-    logger: silentLogger,
-  });
+  const source = sourceOf(reader);
   for await (const entries of source.entries(stop.signal)) expect(entries).toBeDefined();
   const [open, closing] = seen as { bytesRead: number; turns: number; connected: boolean }[];
   expect(open).toMatchObject({ connected: true, bytesRead: 4711 });

@@ -24,7 +24,7 @@ function change(count: number, operation: "insert" | "delete" = "insert"): Entry
   ];
 }
 
-function harness(room = () => Promise.resolve()) {
+function harness({ room = () => Promise.resolve(), badRow = -1 } = {}) {
   const clock = new ManualClock();
   const pending = new PendingChannel({
     flushIntervalMs: 0,
@@ -43,6 +43,7 @@ function harness(room = () => Promise.resolve()) {
           out.keys.integer(row);
           out.endKey();
           out.tombstone("");
+          if (row === badRow) throw new Error("no value of its type");
         },
       },
       router: (database, name) => `${database}.${name}`,
@@ -72,7 +73,7 @@ describe("Flusher", () => {
   });
 
   test("lets an entry go when it is encoded, and does not hold it until the others are", async () => {
-    const { pending, flusher } = harness(() => new Promise(() => undefined));
+    const { pending, flusher } = harness({ room: () => new Promise(() => undefined) });
     for (const seq of [0, 1, 2]) pending.push(entry(seq, { changes: change(2) }));
     let held: readonly Entry[] = [];
     const take = pending.take.bind(pending);
@@ -112,12 +113,36 @@ describe("Flusher", () => {
     expect(acknowledged).toEqual([0, 1]);
   });
 
+  test("sends what stands in front of a row that cannot be encoded, and never acknowledges its entry", async () => {
+    const { pending, flusher, written, acknowledged } = harness({ badRow: 2 });
+    pending.push(entry(0, { changes: change(1) }));
+    pending.push(entry(1, { changes: change(4) }));
+    pending.push(entry(2, { changes: change(1) }));
+    await expect(flusher.run(never)).rejects.toMatchObject({ code: "EVENT_UNREADABLE" });
+    expect(written.map(({ seq, id }) => [seq, id.slice(-2)])).toEqual([
+      [0, "40"],
+      [1, "40"],
+      [1, "41"],
+    ]);
+    const state = { settled: false };
+    const settled = flusher.settled(never).then(() => (state.settled = true));
+    for (const message of written.slice(0, 2)) flusher.delivered(message);
+    await settle();
+    expect(state.settled).toBe(false);
+    flusher.delivered(written[2] as Message);
+    await settled;
+    expect(acknowledged).toEqual([0]);
+  });
+
   test("ends only when everything it sent is delivered", async () => {
     const { pending, flusher, written } = harness();
     pending.push(entry(0, { changes: change(1) }));
     pending.close();
     const state = { ended: false };
-    const run = flusher.run(never).then(() => (state.ended = true));
+    const run = flusher
+      .run(never)
+      .then(() => flusher.settled(never))
+      .then(() => (state.ended = true));
     await settle();
     expect(state.ended).toBe(false);
     flusher.delivered(written[0] as Message);

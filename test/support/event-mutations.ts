@@ -18,7 +18,12 @@ const SIZE_OFFSET = 9;
 const TYPE_OFFSET = 4;
 /** The first of a transaction, MariaDB's included. */
 const GTID_TYPES = new Set([33, 34, 42, 162]);
-const ALLOWED = new Set(["EVENT_UNREADABLE", "SOURCE_SETTING", "ROW_TOO_LARGE"]);
+const ALLOWED = new Set([
+  "EVENT_UNREADABLE",
+  "SOURCE_SETTING",
+  "ROW_TOO_LARGE",
+  "TRANSACTION_IN_DOUBT",
+]);
 
 const RECORDINGS = ["mysql-9", "mysql-8", "mariadb"];
 
