@@ -4,6 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import { TidemarkError } from "../core/errors.ts";
+import { setGlobal } from "./event-fault.ts";
 import {
   CHECKSUM_SIZE,
   EventType,
@@ -59,7 +60,7 @@ export class Checksums {
       throw new TidemarkError(
         "EVENT_UNREADABLE",
         `The file uses the unknown checksum algorithm ${algorithm}; ` +
-          "run SET PERSIST binlog_checksum = CRC32, and begin in a later file.",
+          `${setGlobal("binlog_checksum", "CRC32")}, and begin in a later file.`,
       );
     }
     if (algorithm === CRC32 && checksumOfFormat(whole, end) !== whole.readUInt32LE(end)) {

@@ -11,3 +11,8 @@ export class EventFault extends Error {
     this.code = code;
   }
 }
+
+/** What every server understands; SET PERSIST is known to MySQL 8.0 and newer alone. */
+export function setGlobal(name: string, value: string): string {
+  return `run SET GLOBAL ${name} = ${value}, with ${name} = ${value} in my.cnf`;
+}

@@ -15,7 +15,7 @@ import { ByteCursor } from "./byte-cursor.ts";
 import type { Collations } from "./charsets.ts";
 import { compressedTooLarge, unpackRows } from "./compressed-rows.ts";
 import { DefinitionsMissing, type Definitions } from "./definitions.ts";
-import { EventFault } from "./event-fault.ts";
+import { EventFault, setGlobal } from "./event-fault.ts";
 import {
   EventType,
   HEADER_SIZE,
@@ -103,11 +103,11 @@ const FAULTS: ReadonlyMap<number, string> = new Map([
   ],
   [
     EventType.beginLoadQuery,
-    "LOAD DATA was logged as a statement; run SET PERSIST binlog_format = ROW",
+    `LOAD DATA was logged as a statement; ${setGlobal("binlog_format", "ROW")}`,
   ],
   [
     EventType.executeLoadQuery,
-    "LOAD DATA was logged as a statement; run SET PERSIST binlog_format = ROW",
+    `LOAD DATA was logged as a statement; ${setGlobal("binlog_format", "ROW")}`,
   ],
 ]);
 
@@ -422,7 +422,7 @@ export class EventTranslator {
     if (emptied && !this.#options.wants(emptied.database, emptied.name)) return;
     throw new EventFault(
       "a change of rows was logged as a statement, which does not tell the rows; " +
-        "run SET PERSIST binlog_format = ROW, and see that no session changes it",
+        `${setGlobal("binlog_format", "ROW")}, and see that no session changes it`,
     );
   }
 

@@ -3,7 +3,7 @@ import type { Operation, StoredForm, TableShape } from "../core/rows.ts";
 import type { StoredRows, StoredRowsBuilder } from "../core/stored-rows.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import { jsonAsText } from "./cells.ts";
-import { EventFault } from "./event-fault.ts";
+import { EventFault, setGlobal } from "./event-fault.ts";
 import type { EventParts } from "./event-parts.ts";
 import { applyJsonDiffs } from "./json-diff.ts";
 import { jsonText } from "./json-text.ts";
@@ -183,7 +183,7 @@ function requireKey({ table, present }: ImageShape): void {
   if (missing === undefined && present.size > 0) return;
   const name = missing === undefined ? "any column" : `key column ${table.columns[missing]?.name}`;
   throw new EventFault(
-    `rows of ${nameOf(table)} were logged without ${name}; run SET PERSIST binlog_row_image = FULL`,
+    `rows of ${nameOf(table)} were logged without ${name}; ${setGlobal("binlog_row_image", "FULL")}`,
   );
 }
 

@@ -13,7 +13,7 @@ import type { Collations } from "./charsets.ts";
 import { columnFormat, MysqlType, type ColumnFacts } from "./column-types.ts";
 import { definedColumns, type DefinedColumn } from "./defined-columns.ts";
 import type { TableDefinition } from "./definitions.ts";
-import { EventFault } from "./event-fault.ts";
+import { EventFault, setGlobal } from "./event-fault.ts";
 
 export interface MappedTable {
   readonly table: TableShape;
@@ -123,7 +123,8 @@ function describedByLog(
 function notFull(where: string): EventFault {
   return new EventFault(
     `the binlog does not name the columns of ${where}; ` +
-      "run SET PERSIST binlog_row_metadata = FULL, and begin after the changes that were written before",
+      `${setGlobal("binlog_row_metadata", "FULL")}, where the server has it (MySQL 8.0, MariaDB 10.5), and ` +
+      "begin after the changes that were written before",
     "SOURCE_SETTING",
   );
 }
