@@ -44,14 +44,17 @@ const CHANGE_BYTES = 768;
 /** Entries that carry no rows are cut at this many GTIDs, so that their marks stay small. */
 const GTIDS_MAX = 1000;
 
+/** A part of a table that still grows. */
+type CountedRows = { -readonly [K in keyof TablePart]: TablePart[K] };
+
 interface OpenTransaction extends Transaction {
   thread: number | undefined;
   /** BEGIN or XA START was seen: only a commit or rollback ends it. */
   begun: boolean;
   /** Captured rows seen so far, by table. */
-  readonly tables: Map<string, TablePart>;
+  readonly tables: Map<string, CountedRows>;
   /** What is dropped from it because it is in entries already. */
-  readonly released: Readonly<Record<string, TablePart>>;
+  readonly released: Readonly<Record<string, TablePart>> | undefined;
 }
 
 export class Assembler {
@@ -195,7 +198,7 @@ export class Assembler {
       thread: undefined,
       begun: false,
       tables: new Map(),
-      released: part?.tables ?? {},
+      released: part?.tables,
     };
     return this.#transaction;
   }
@@ -215,27 +218,23 @@ export class Assembler {
       );
     }
     if (this.#passOver) return [];
-    const table = tableId(event.rows.table);
-    const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
-    const first = this.#dropReleased(event, transaction, known);
+    const first = this.#dropReleased(event, transaction);
     const entries: Entry[] = [];
     for (let from = first; from < event.rows.count;) from = this.#take(event, from, entries);
     return entries;
   }
 
   /** Passes over rows that are in entries already; returns the first row that is not. */
-  #dropReleased(
-    { rows, position }: Event<"rows">,
-    transaction: OpenTransaction,
-    known: TablePart,
-  ): number {
+  #dropReleased({ rows, position }: Event<"rows">, transaction: OpenTransaction): number {
+    if (transaction.released === undefined) return 0;
     const table = tableId(rows.table);
+    const known = countedRows(transaction, table);
     const released = transaction.released[table];
     if (released === undefined || known.rows >= released.rows) return 0;
     const count = Math.min(rows.count, released.rows - known.rows);
-    const crc = checksum(rows, 0, count, known.crc);
-    transaction.tables.set(table, { rows: known.rows + count, crc });
-    if (known.rows + count === released.rows && crc !== released.crc) {
+    known.crc = checksum(rows, 0, count, known.crc);
+    known.rows += count;
+    if (known.rows === released.rows && known.crc !== released.crc) {
       throw new TidemarkError(
         "POSITION_UNUSABLE",
         `Transaction ${transaction.id} holds other rows of ${table} than when its first ` +
@@ -275,8 +274,7 @@ export class Assembler {
   #hold(event: Event<"rows">, first: number, count: number, bytes: number): void {
     const transaction = this.#transaction;
     if (transaction === undefined || count === 0) return;
-    const table = tableId(event.rows.table);
-    const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
+    const known = countedRows(transaction, tableId(event.rows.table));
     const origin: RowsOrigin = {
       file: this.#file,
       position: event.position,
@@ -285,7 +283,7 @@ export class Assembler {
     };
     const { rows } = event;
     this.#changes.push({ transaction, origin, rows, first, count, firstNumber: known.rows });
-    transaction.tables.set(table, { rows: known.rows + count, crc: known.crc });
+    known.rows += count;
     this.#rowsHeld += count;
     this.#bytesHeld += bytes;
     this.#eventTimeS = event.timestampS;
@@ -375,14 +373,11 @@ export class Assembler {
   /** Checksums are needed only where an entry ends inside its transaction, so they are made here. */
   #tableParts(transaction: OpenTransaction): Record<string, TablePart> {
     for (const { rows, first, count } of this.#changes) {
-      const table = tableId(rows.table);
-      const known = transaction.tables.get(table) ?? { rows: 0, crc: 0 };
-      transaction.tables.set(table, {
-        rows: known.rows,
-        crc: checksum(rows, first, count, known.crc),
-      });
+      const known = countedRows(transaction, tableId(rows.table));
+      known.crc = checksum(rows, first, count, known.crc);
     }
-    return Object.fromEntries(transaction.tables);
+    const parts = [...transaction.tables].map(([table, part]) => [table, { ...part }] as const);
+    return Object.fromEntries(parts);
   }
 
   #clear(): void {
@@ -393,6 +388,15 @@ export class Assembler {
     this.#anonymous = false;
     this.#marked = false;
   }
+}
+
+function countedRows({ tables }: OpenTransaction, table: string): CountedRows {
+  let counted = tables.get(table);
+  if (counted === undefined) {
+    counted = { rows: 0, crc: 0 };
+    tables.set(table, counted);
+  }
+  return counted;
 }
 
 function checksum(rows: Rows, first: number, count: number, crc: number): number {

@@ -13,7 +13,7 @@ import {
   IN_USE,
   isInUse,
   nextPositionOf,
-  typeOf,
+  TYPE_OFFSET,
 } from "./event-header.ts";
 
 const NONE = 0;
@@ -28,19 +28,23 @@ export class Checksums {
   }
 
   /**
-   * The event without its checksum.
+   * The event that stands in `bytes` from `start` to `end`, without its checksum: a view.
    *
    * @throws TidemarkError EVENT_UNREADABLE if that does not match.
    */
-  strip(whole: Buffer): Buffer {
-    if (typeOf(whole) === EventType.formatDescription) return this.#learn(whole);
-    if (this.#checksummed === false) return whole;
-    const end = whole.length - CHECKSUM_SIZE;
-    const content = whole.subarray(0, end);
-    if (end >= HEADER_SIZE && crc32(content) === whole.readUInt32LE(end)) return content;
+  strip(bytes: Buffer, start = 0, end = bytes.length): Buffer {
+    const type = bytes[start + TYPE_OFFSET];
+    if (type === EventType.formatDescription) return this.#learn(bytes.subarray(start, end));
+    if (this.#checksummed === false) return bytes.subarray(start, end);
+    const contentEnd = end - CHECKSUM_SIZE;
+    const content = bytes.subarray(start, contentEnd);
+    const hasHeader = contentEnd - start >= HEADER_SIZE;
+    if (hasHeader && crc32(content) === bytes.readUInt32LE(contentEnd)) return content;
     // Only the rotation that names the first file comes before anything tells.
-    if (this.#checksummed === undefined && typeOf(whole) === EventType.rotate) return whole;
-    throw this.mismatch(whole);
+    if (this.#checksummed === undefined && type === EventType.rotate) {
+      return bytes.subarray(start, end);
+    }
+    throw this.mismatch(bytes.subarray(start, end));
   }
 
   mismatch(header: Buffer): TidemarkError {

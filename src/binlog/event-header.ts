@@ -54,8 +54,10 @@ export const FLAGS_OFFSET = 17;
 export const IN_USE = 0x01;
 const IGNORABLE = 0x80;
 
+export const TYPE_OFFSET = 4;
+
 export function typeOf(event: Buffer): number {
-  return event.readUInt8(4);
+  return event.readUInt8(TYPE_OFFSET);
 }
 
 export function timestampOf(event: Buffer): number {
@@ -67,8 +69,8 @@ export function serverIdOf(event: Buffer): number {
 }
 
 /** Bytes of the event as it stands in the file, its checksum included. */
-export function sizeOf(event: Buffer): number {
-  return event.readUInt32LE(9);
+export function sizeOf(event: Buffer, start = 0): number {
+  return event.readUInt32LE(start + 9);
 }
 
 /** Where the next event starts: modulo 2^32, and 0 for events that the server made up for the dump. */

@@ -230,12 +230,12 @@ export class EventTranslator {
   ): void {
     const layout = ROWS.get(type);
     if (layout) {
-      this.#rows(event.subarray(HEADER_SIZE), layout, place);
+      this.#rows(event, layout, place);
       return;
     }
     switch (type) {
       case EventType.tableMap:
-        this.#map(event.subarray(HEADER_SIZE), place);
+        this.#map(event, place);
         return;
       case EventType.xid:
         this.#end(place, "commit");
@@ -294,12 +294,12 @@ export class EventTranslator {
       this.#translate(bytes, type, place, parseSmallEvent);
       return;
     }
-    const mapped = this.#mappedFor(head.subarray(HEADER_SIZE));
+    const mapped = this.#mappedFor(head);
     if (mapped === undefined) return;
     const { rowBytesMax } = this.#options;
     if (layout.isCompressed === true) {
       if (event.size > 2 * rowBytesMax) throw compressedTooLarge(event.size, 2 * rowBytesMax);
-      this.#rows(event.read(HEADER_SIZE, event.size - HEADER_SIZE), layout, place);
+      this.#rows(event.read(0, event.size), layout, place);
       return;
     }
     const options = { layout, mapped, builder: this.#builder, rowBytesMax, start: HEADER_SIZE };
@@ -309,10 +309,11 @@ export class EventTranslator {
     }
   }
 
-  #map(body: Buffer, { position }: Place): void {
-    const file = this.#file;
-    const from = this.#groupStart ?? position;
-    this.#tables.map(body, { at: { file, position }, group: { file, position: from } });
+  #map(event: Buffer, { position }: Place): void {
+    this.#tables.map(event, {
+      at: { file: this.#file, position },
+      group: { file: this.#file, position: this.#groupStart ?? position },
+    });
   }
 
   #gtid({ gtid, transactionLength, committedAtUs }: SmallEvent, place: Place): void {
@@ -371,19 +372,23 @@ export class EventTranslator {
     );
   }
 
-  #rows(body: Buffer, layout: RowsLayout, place: Place): void {
-    const mapped = this.#mappedFor(body);
+  #rows(event: Buffer, layout: RowsLayout, place: Place): void {
+    const mapped = this.#mappedFor(event);
     if (mapped === undefined) return;
-    const rows =
-      layout.isCompressed === true ? unpackRows(body, layout, 2 * this.#options.rowBytesMax) : body;
-    this.#emitRows(readRows(rows, { layout, mapped, builder: this.#builder }), place);
+    const task = { layout, mapped, builder: this.#builder };
+    if (layout.isCompressed === true) {
+      const body = event.subarray(HEADER_SIZE);
+      const unpacked = unpackRows(body, layout, 2 * this.#options.rowBytesMax);
+      this.#emitRows(readRows(unpacked, 0, task), place);
+    } else this.#emitRows(readRows(event, HEADER_SIZE, task), place);
   }
 
   /** Undefined for rows that nobody wants. */
-  #mappedFor(body: Buffer): MappedTable | undefined {
-    const mapped = this.#tables.find(tableIdOf(body));
+  #mappedFor(event: Buffer): MappedTable | undefined {
+    const tableId = tableIdOf(event, HEADER_SIZE);
+    const mapped = this.#tables.find(tableId);
     if (mapped !== "unmapped") return mapped;
-    if (isDummyRows(body)) return undefined;
+    if (isDummyRows(tableId)) return undefined;
     throw new EventFault("rows came without the description of their table");
   }
 

@@ -134,10 +134,10 @@ export class NativeDump implements Dump {
           if (this.#rest.next().done === true) this.#endLarge();
           continue;
         }
-        const packet = this.#packets.next();
-        if (packet === undefined) return;
-        if (this.#packets.isPart) this.#onPart(packet);
-        else this.#onPacket(packet);
+        if (!this.#packets.next()) return;
+        const { bytes, start, end, isPart } = this.#packets;
+        if (isPart) this.#onPart(bytes.subarray(start, end));
+        else this.#onPacket(bytes, start, end);
       }
     });
   }
@@ -150,21 +150,21 @@ export class NativeDump implements Dump {
     }
   }
 
-  #onPacket(packet: Buffer): void {
-    const kind = packet.length > 0 ? packet.readUInt8(0) : undefined;
-    if (kind === ERROR) throw errorOf(packet);
+  #onPacket(bytes: Buffer, start: number, end: number): void {
+    const kind = start < end ? bytes[start] : undefined;
+    if (kind === ERROR) throw errorOf(bytes.subarray(start, end));
     if (kind === EOF) {
       throw new TidemarkError("SOURCE_UNAVAILABLE", "MySQL ended the dump: its thread was killed.");
     }
-    const whole = packet.subarray(1);
-    if (kind !== EVENT || whole.length < HEADER_SIZE || sizeOf(whole) !== whole.length) {
+    const size = end - start - 1;
+    if (kind !== EVENT || size < HEADER_SIZE || sizeOf(bytes, start + 1) !== size) {
       throw new TidemarkError(
         "SOURCE_UNAVAILABLE",
         "MySQL sent a packet that holds no event: the connection is disturbed.",
       );
     }
     this.#started();
-    this.#rest = this.#handlers.event(this.#checksums.strip(whole));
+    this.#rest = this.#handlers.event(this.#checksums.strip(bytes, start + 1, end));
   }
 
   /** From the first event on the server sends heartbeats. */

@@ -3,7 +3,7 @@
  *
  *   3 bytes of length, 1 byte of sequence number, content │ 3 bytes of length, …
  *
- * A packet that lies within one chunk is handed out as a view on it; one that does not is copied once.
+ * A packet that lies within one chunk is handed out where it is; one that does not is copied once.
  * What is longer than a packet can be follows in further packets. It is never put together here: it is
  * handed out in parts, as they arrive.
  */
@@ -19,6 +19,10 @@ export class PacketReader {
   isPart = false;
   /** Of a part: nothing more follows. */
   isLastPart = false;
+  /** Where the content of what was found last stands: a view for each would cost more than reading it. */
+  bytes = NOTHING;
+  start = 0;
+  end = 0;
   #chunk = NOTHING;
   #offset = 0;
   readonly #later: Buffer[] = [];
@@ -43,17 +47,24 @@ export class PacketReader {
     this.#later.push(chunk);
   }
 
-  /** The content of the next packet, or a part of it: a view. Undefined until more is fed. */
-  next(): Buffer | undefined {
+  /** Finds the next packet, or a part of one: `bytes` from `start` to `end`. False until more is fed. */
+  next(): boolean {
     while (this.#isInPacket || this.#readHeader()) {
       if (!this.isPart) return this.#whole();
       if (this.#left > 0) return this.#part();
       this.#isInPacket = false;
       if (this.#isContinued) continue;
       this.isLastPart = true;
-      return NOTHING;
+      return this.#found(NOTHING, 0, 0);
     }
-    return undefined;
+    return false;
+  }
+
+  #found(bytes: Buffer, start: number, end: number): boolean {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    return true;
   }
 
   /** Bytes of the chunk at hand, or of the next one; 0 if there is none. */
@@ -101,36 +112,36 @@ export class PacketReader {
     this.#isInPacket = true;
   }
 
-  #whole(): Buffer | undefined {
+  #whole(): boolean {
     const available = this.#available();
     if (this.#joined === undefined && available >= this.#left) {
       this.#isInPacket = false;
       this.#offset += this.#left;
-      return this.#chunk.subarray(this.#offset - this.#left, this.#offset);
+      return this.#found(this.#chunk, this.#offset - this.#left, this.#offset);
     }
     this.#joined ??= Buffer.allocUnsafe(this.#left);
     const joined = this.#joined;
     while (this.#left > 0) {
       const bytes = Math.min(this.#available(), this.#left);
-      if (bytes === 0) return undefined;
+      if (bytes === 0) return false;
       this.#chunk.copy(joined, joined.length - this.#left, this.#offset, this.#offset + bytes);
       this.#offset += bytes;
       this.#left -= bytes;
     }
     this.#joined = undefined;
     this.#isInPacket = false;
-    return joined;
+    return this.#found(joined, 0, joined.length);
   }
 
-  #part(): Buffer | undefined {
+  #part(): boolean {
     const bytes = Math.min(this.#available(), this.#left);
-    if (bytes === 0) return undefined;
+    if (bytes === 0) return false;
     this.#offset += bytes;
     this.#left -= bytes;
     if (this.#left === 0) {
       this.#isInPacket = false;
       this.isLastPart = !this.#isContinued;
     }
-    return this.#chunk.subarray(this.#offset - bytes, this.#offset);
+    return this.#found(this.#chunk, this.#offset - bytes, this.#offset);
   }
 }

@@ -20,15 +20,15 @@ export interface RowsLayout {
 }
 
 /** The number by which rows refer to the table map before them: six bytes at the start of both bodies. */
-export function tableIdOf(body: Buffer): number {
-  return body.readUInt32LE(0) + body.readUInt16LE(4) * 2 ** 32;
+export function tableIdOf(bytes: Buffer, start: number): number {
+  return bytes.readUInt32LE(start) + bytes.readUInt16LE(start + 4) * 2 ** 32;
 }
 
 /** An empty rows event only says that the statement ends; MySQL writes one for the table id 0xffffff. */
 const DUMMY_TABLE_ID = 0xff_ffff;
 
-export function isDummyRows(body: Buffer): boolean {
-  return tableIdOf(body) === DUMMY_TABLE_ID;
+export function isDummyRows(tableId: number): boolean {
+  return tableId === DUMMY_TABLE_ID;
 }
 
 export interface RowsTask {
@@ -37,10 +37,11 @@ export interface RowsTask {
   readonly builder: StoredRowsBuilder;
 }
 
-export function readRows(body: Buffer, task: RowsTask): StoredRows {
+/** The rows of the event whose body stands in `body` from `start` on. */
+export function readRows(body: Buffer, start: number, task: RowsTask): StoredRows {
   const { layout, mapped, builder } = task;
-  const images = readHead(body, task);
-  builder.begin(body, images.end);
+  const images = readHead(body, start, task);
+  builder.begin(body, images.end, layout.isPartial);
   let offset = images.end;
   while (offset < body.length) offset = readRow(body, offset, task, images);
   const { table, forms } = mapped;
@@ -63,7 +64,7 @@ export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generato
   const { mapped, rowBytesMax } = task;
   let windowBytes = WINDOW_BYTES;
   let window = event.read(task.start, windowBytes);
-  const images = readHead(window, task);
+  const images = readHead(window, 0, task);
   let from = task.start + images.end;
   while (from < event.size) {
     window = event.read(from, windowBytes);
@@ -90,7 +91,7 @@ function readWindow(
   task: RowsTask & { images: Images },
 ): { rows: StoredRows; used: number } {
   const { layout, mapped, builder } = task;
-  builder.begin(window, 0);
+  builder.begin(window, 0, layout.isPartial);
   let used = 0;
   while (used < window.length) {
     const rowsBefore = builder.mark();
@@ -123,10 +124,10 @@ interface ImageShape extends MappedTable {
 }
 
 /** Reads up to the first row. */
-function readHead(body: Buffer, task: RowsTask): Images {
+function readHead(body: Buffer, start: number, task: RowsTask): Images {
   const { layout, mapped } = task;
   const { table, forms } = mapped;
-  const cursor = new ByteCursor(body, 8);
+  const cursor = new ByteCursor(body, start + 8);
   if (layout.hasExtra) cursor.skip(cursor.uint(2) - 2);
   const width = cursor.packedUint();
   if (width !== forms.length) {

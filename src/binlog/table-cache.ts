@@ -7,6 +7,7 @@
 import type { Collations } from "./charsets.ts";
 import type { Definitions, Unnamed } from "./definitions.ts";
 import type { TableFilter } from "./reader.ts";
+import { HEADER_SIZE } from "./event-header.ts";
 import { tableIdOf } from "./rows-event.ts";
 import {
   parseTableMap,
@@ -54,19 +55,20 @@ export class TableCache {
     this.#last = undefined;
   }
 
-  map(body: Buffer, where: Pick<Unnamed, "at" | "group">): void {
+  /** Takes a table map event. */
+  map(event: Buffer, where: Pick<Unnamed, "at" | "group">): void {
     // Mostly it is the table of the statement before. A definition may have ended since.
     let known = this.#last;
-    if (!known?.body.equals(body.subarray(TABLE_ID_SIZE)) || known.mapped?.definition) {
-      known = this.#find(body, where);
+    if (known === undefined || !isSame(known, event) || known.mapped?.definition) {
+      known = this.#find(event.subarray(HEADER_SIZE), where);
       this.#last = known;
     }
-    this.#mapped.set(tableIdOf(body), known);
+    this.#mapped.set(tableIdOf(event, HEADER_SIZE), known);
   }
 
   #find(body: Buffer, where: Pick<Unnamed, "at" | "group">): Known {
     const key = nameKey(body);
-    const tableId = tableIdOf(body);
+    const tableId = tableIdOf(body, 0);
     const definitions = this.#definitions;
     const define: Define | undefined =
       definitions && (table => definitions.find({ ...table, ...where, tableId }));
@@ -96,6 +98,12 @@ export class TableCache {
   endTransaction(): void {
     this.#mapped.clear();
   }
+}
+
+/** Whether a table map event says the same, but for the number. */
+function isSame({ body }: Known, event: Buffer): boolean {
+  const start = HEADER_SIZE + TABLE_ID_SIZE;
+  return event.length - start === body.length && body.compare(event, start) === 0;
 }
 
 /** Its columns have other names by now, or nobody can tell. */

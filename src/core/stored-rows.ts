@@ -26,6 +26,10 @@ export interface StoredRowsOptions {
   /** Where the last row ends in `data`. */
   readonly end: number;
   readonly index: Uint32Array;
+  /** Where the places of the first row begin in `index`, which neighbours share. */
+  readonly indexStart: number;
+  /** Bytes that these rows take of `data` and `index`. */
+  readonly bytes: number;
 }
 
 export class StoredRows implements Rows, StoredCells {
@@ -36,6 +40,7 @@ export class StoredRows implements Rows, StoredCells {
   readonly data: Buffer;
   readonly index: Uint32Array;
   readonly bytes: number;
+  readonly #indexStart: number;
   readonly #end: number;
   readonly #perRow: number;
 
@@ -46,7 +51,8 @@ export class StoredRows implements Rows, StoredCells {
     this.count = options.count;
     this.data = options.data;
     this.index = options.index;
-    this.bytes = options.data.length + options.index.length * Uint32Array.BYTES_PER_ELEMENT;
+    this.bytes = options.bytes;
+    this.#indexStart = options.indexStart;
     this.#end = options.end;
     this.#perRow = numbersPerRow(options.forms.length, options.operation);
   }
@@ -57,7 +63,8 @@ export class StoredRows implements Rows, StoredCells {
 
   first(row: number, image: Image): number {
     const isSecond = image === "after" && this.operation === "update";
-    return row * this.#perRow + 1 + (isSecond ? 2 * this.forms.length : 0);
+    const cells = isSecond ? 2 * this.forms.length : 0;
+    return this.#indexStart + row * this.#perRow + 1 + cells;
   }
 
   state(row: number, image: Image, column: number): CellState {
@@ -86,7 +93,8 @@ export class StoredRows implements Rows, StoredCells {
   }
 
   #start(row: number): number {
-    return row < this.count ? (this.index[row * this.#perRow] ?? 0) : this.#end;
+    if (row >= this.count) return this.#end;
+    return this.index[this.#indexStart + row * this.#perRow] ?? 0;
   }
 }
 
@@ -100,31 +108,50 @@ export interface RowsMark {
   readonly additions: number;
 }
 
-const SLAB_NUMBERS = 4_096;
+const SLAB_NUMBERS = 8_192;
+const SLAB_BYTES = 32 * 1024;
 /** A longer list, which many rows needed, is not kept. */
 const KEPT_NUMBERS = 2 ** 18;
 
-/** Collects the places of rows and cells in some bytes. One at a time; its lists are used again. */
+/**
+ * Collects the places of rows and cells in some bytes. One at a time; its lists are used again.
+ *
+ * The rows of a small event share slabs with their neighbours, as small buffers do: memory of their own
+ * for each would cost more than the rows. All of them leave soon, one after the other.
+ */
 export class StoredRowsBuilder {
   #index = new Uint32Array(1024);
   #indexEnd = 0;
   #count = 0;
-  /** Where in the bytes at hand the first row begins: all places are counted from here. */
+  /** What is taken from a place in the bytes at hand to make it one in the copy. */
+  #shift = 0;
+  /** Where in the bytes at hand the first row begins. */
   #base = 0;
   #bytes: Buffer = Buffer.alloc(0);
   readonly #additions: Buffer[] = [];
   #additionsBytes = 0;
-  #slab = new Uint32Array(SLAB_NUMBERS);
+  #indexSlab = new Uint32Array(SLAB_NUMBERS);
+  #indexSlabEnd = 0;
+  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #slabEnd = 0;
+  /** The rows at hand go to the slab. */
+  #isShared = false;
 
-  /** What follows stands in these bytes, from `base` on. */
-  begin(bytes: Buffer, base: number): void {
+  /** What follows stands in these bytes, from `base` on; some of it perhaps not, but is added. */
+  begin(bytes: Buffer, base: number, mayAdd = false): void {
     this.#bytes = bytes;
     this.#base = base;
     this.#indexEnd = 0;
     this.#count = 0;
     this.#additions.length = 0;
     this.#additionsBytes = 0;
+    const size = bytes.length - base;
+    this.#isShared = !mayAdd && size <= SLAB_BYTES / 8;
+    if (this.#isShared && this.#slabEnd + size > SLAB_BYTES) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#slabEnd = 0;
+    }
+    this.#shift = this.#isShared ? base - this.#slabEnd : base;
   }
 
   /** A row of so many cells begins at `start`. */
@@ -135,20 +162,20 @@ export class StoredRowsBuilder {
       larger.set(this.#index);
       this.#index = larger;
     }
-    this.#index[this.#indexEnd++] = start - this.#base;
+    this.#index[this.#indexEnd++] = start - this.#shift;
     this.#count += 1;
   }
 
   absent(): void {
-    this.value(this.#base, ABSENT);
+    this.value(this.#shift, ABSENT);
   }
 
   null(): void {
-    this.value(this.#base, NULL);
+    this.value(this.#shift, NULL);
   }
 
   value(start: number, length: number): void {
-    this.#index[this.#indexEnd] = start - this.#base;
+    this.#index[this.#indexEnd] = start - this.#shift;
     this.#index[this.#indexEnd + 1] = length;
     this.#indexEnd += 2;
   }
@@ -163,7 +190,7 @@ export class StoredRowsBuilder {
   /** The bytes of the cell that was added so many cells ago; undefined for NULL. */
   earlier(cells: number): Buffer | undefined {
     const at = this.#indexEnd - 2 * cells;
-    const start = (this.#index[at] ?? 0) + this.#base;
+    const start = (this.#index[at] ?? 0) + this.#shift;
     const length = this.#index[at + 1] ?? NULL;
     return length >= NULL ? undefined : this.#bytes.subarray(start, start + length);
   }
@@ -186,32 +213,48 @@ export class StoredRowsBuilder {
   /** Hands over what was added, with a copy of its bytes; the last row ends at `end`. */
   finish(shape: Pick<StoredRowsOptions, "table" | "forms" | "operation">, end: number): StoredRows {
     const { table, forms, operation } = shape;
-    const hasMore = this.#additions.length > 0;
-    const bytes = this.#bytes.subarray(this.#base, hasMore ? this.#bytes.length : end);
+    const data = this.#takeData(end);
+    const length = this.#indexEnd;
+    const isOwn = length > SLAB_NUMBERS / 8;
+    const indexStart = isOwn ? 0 : this.#takeIndex();
+    const copied = this.#additions.length > 0 ? data.length : end - this.#base;
     const rows = new StoredRows({
       table,
       forms,
       operation,
+      data,
+      indexStart,
       count: this.#count,
-      data: hasMore ? Buffer.concat([bytes, ...this.#additions]) : Buffer.from(bytes),
-      end: end - this.#base,
-      index: this.#takeIndex(),
+      end: end - this.#shift,
+      index: isOwn ? this.#index.slice(0, length) : this.#indexSlab,
+      bytes: copied + length * Uint32Array.BYTES_PER_ELEMENT,
     });
     if (this.#index.length > KEPT_NUMBERS) this.#index = new Uint32Array(1024);
     return rows;
   }
 
-  /** Small lists share a slab, as small buffers do: memory of its own for each costs more than the row. */
-  #takeIndex(): Uint32Array {
-    const length = this.#indexEnd;
-    if (length > SLAB_NUMBERS / 8) return this.#index.slice(0, length);
-    if (this.#slabEnd + length > SLAB_NUMBERS) {
-      this.#slab = new Uint32Array(SLAB_NUMBERS);
-      this.#slabEnd = 0;
+  #takeData(end: number): Buffer {
+    const base = this.#base;
+    if (this.#additions.length > 0) {
+      return Buffer.concat([this.#bytes.subarray(base), ...this.#additions]);
     }
-    const start = this.#slabEnd;
-    for (let i = 0; i < length; i += 1) this.#slab[start + i] = this.#index[i] as number;
-    this.#slabEnd += length;
-    return this.#slab.subarray(start, this.#slabEnd);
+    if (!this.#isShared) return Buffer.from(this.#bytes.subarray(base, end));
+    this.#bytes.copy(this.#slab, this.#slabEnd, base, end);
+    this.#slabEnd += end - base;
+    return this.#slab;
+  }
+
+  #takeIndex(): number {
+    const length = this.#indexEnd;
+    if (this.#indexSlabEnd + length > SLAB_NUMBERS) {
+      this.#indexSlab = new Uint32Array(SLAB_NUMBERS);
+      this.#indexSlabEnd = 0;
+    }
+    const start = this.#indexSlabEnd;
+    const slab = this.#indexSlab;
+    const index = this.#index;
+    for (let i = 0; i < length; i += 1) slab[start + i] = index[i] as number;
+    this.#indexSlabEnd += length;
+    return start;
   }
 }

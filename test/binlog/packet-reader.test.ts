@@ -30,8 +30,8 @@ function readAll(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   for (const to of ends) {
     reader.feed(Buffer.from(bytes.subarray(from, to)));
     from = to;
-    for (let packet = reader.next(); packet; packet = reader.next()) {
-      parts.push(Buffer.from(packet));
+    while (reader.next()) {
+      parts.push(Buffer.from(reader.bytes.subarray(reader.start, reader.end)));
       if (reader.isPart && !reader.isLastPart) continue;
       packets.push(Buffer.concat(parts));
       parts = [];
