@@ -21,6 +21,8 @@ export interface HistoryOptions {
   readonly ids?: boolean;
   readonly tombstones?: boolean;
   readonly compacted?: boolean;
+  readonly repeats?: boolean;
+  readonly ordered?: boolean;
 }
 
 export class History {
@@ -34,9 +36,9 @@ export class History {
 
   constructor(options: HistoryOptions = {}) {
     for (const table of tables) this.journal.addTable(table);
-    const { ids = true, tombstones = true, compacted = false } = options;
+    const { ids = true, tombstones = true, compacted = false, ...rest } = options;
     const { journal } = this;
-    this.oracle = new Oracle({ journal, ids, tombstones, compacted, database: "shop" });
+    this.oracle = new Oracle({ journal, ids, tombstones, compacted, database: "shop", ...rest });
   }
 
   /** A transaction on one table; one that is not committed leaves its deliveries to the caller. */

@@ -1,7 +1,7 @@
 /**
  * One campaign: real servers, a writer, the program under test as its own process, faults, a verdict.
  *
- *   writer ──▶ MySQL ──▶ Tidemark ──▶ Kafka or file ──▶ consumer ──▶ oracle ──▶ figures
+ *   writer ──▶ MySQL ──▶ Tidemark ──▶ Kafka, file, … ──▶ consumer ──▶ oracle ──▶ figures
  *      └──────────────────── journal ────────────────────────────────▶┘
  *
  * A check makes a campaign, brings about its faults through it, and ends with `finish`.
@@ -14,6 +14,7 @@ import type { Kafka, Mysql } from "../../tools/services/services.ts";
 import { FileCommitLogReader, TopicCommitLogReader, type CommitLogReader } from "./commit-log.ts";
 import { Consumer } from "./consumer.ts";
 import { DeliveryDecoder } from "./decoder.ts";
+import type { Destination } from "./destination.ts";
 import { FileLines } from "./file-lines.ts";
 import { Journal } from "./journal.ts";
 import type { Options } from "./options.ts";
@@ -35,6 +36,8 @@ export interface CampaignSetup {
   /** Where the program under test finds MySQL, if not at the server itself. */
   readonly mysqlPort?: number;
   readonly kafka?: Kafka | undefined;
+  /** Instead of Kafka or a file; delivery is then at-least-once. */
+  readonly destination?: Destination | undefined;
   readonly start?: "earliest" | "latest";
   readonly tables?: readonly Table[];
   readonly sizes?: SizeProfile;
@@ -135,7 +138,9 @@ export class Campaign {
     this.oracle = new Oracle({
       journal: this.journal,
       tombstones: kafka !== undefined,
-      ids: kafka !== undefined,
+      ids: kafka !== undefined || setup.destination !== undefined,
+      repeats: setup.destination !== undefined,
+      ordered: setup.destination?.ordered ?? true,
       compacted: setup.compacted ?? false,
       database: this.database,
     });
@@ -151,7 +156,9 @@ export class Campaign {
     // A copy: a build that ends in the middle of a campaign must not change what is tested.
     const bundle = join(this.dir, "tidemark.mjs");
     copyFileSync(builtBundle(setup.mutant), bundle);
-    this.product = new Product({ bundle, config, dir: this.dir, preload: setup.preload });
+    const { preload, destination } = setup;
+    const environment = destination?.environment;
+    this.product = new Product({ bundle, config, dir: this.dir, preload, environment });
   }
 
   /** Makes the tables, in a server whose binlog begins anew. */
@@ -166,6 +173,7 @@ export class Campaign {
     });
     await campaign.writer.createTables();
     mkdirSync(join(campaign.dir, "state"));
+    await setup.destination?.prepare(campaign);
     return campaign;
   }
 
@@ -209,22 +217,28 @@ export class Campaign {
     return this.setup.commitLog ?? (this.setup.kafka ? "kafka" : "file");
   }
 
+  #sink(): unknown {
+    const { setup } = this;
+    const { kafka, destination } = setup;
+    if (destination) return destination.sink(this);
+    if (!kafka) return { type: "file", path: "out.jsonl", delivery: "effectively-once" };
+    return {
+      type: "kafka",
+      brokers: kafka.brokers,
+      topic: `${this.pipeline}.{database}.{table}`,
+      delivery: "effectively-once",
+      create_topics: {
+        partitions: setup.partitions ?? 4,
+        replication_factor: setup.replicationFactor ?? -1,
+        config: setup.topicConfig ?? {},
+      },
+    };
+  }
+
   #config(): unknown {
     const { setup } = this;
-    const { kafka, mysql } = setup;
-    const sink = kafka
-      ? {
-          type: "kafka",
-          brokers: kafka.brokers,
-          topic: `${this.pipeline}.{database}.{table}`,
-          delivery: "effectively-once",
-          create_topics: {
-            partitions: setup.partitions ?? 4,
-            replication_factor: setup.replicationFactor ?? -1,
-            config: setup.topicConfig ?? {},
-          },
-        }
-      : { type: "file", path: "out.jsonl", delivery: "effectively-once" };
+    const { mysql } = setup;
+    const sink = this.#sink();
     return {
       source: {
         host: mysql.host,
@@ -292,6 +306,10 @@ export class Campaign {
         const delivery = this.#decoder.record(record, place);
         if (delivery) this.oracle.observe(delivery);
       });
+    } else if (this.setup.destination) {
+      await this.setup.destination.read(arrival => {
+        this.oracle.observe(this.#decoder.arrival(arrival));
+      });
     } else {
       this.#fileEnd = this.#file.readToEnd(line => {
         const delivery = this.#decoder.line(line, "file");
@@ -329,10 +347,14 @@ export class Campaign {
     await this.observe();
     return this.oracle.checkCommit(
       records,
-      (topic, partition) =>
-        this.#consumer ? (this.#ends.get(`${topic}/${partition}`) ?? 0) : this.#fileEnd,
+      (topic, partition) => this.#endOf(topic, partition),
       transactions,
     );
+  }
+
+  #endOf(topic: string, partition: string): number {
+    if (this.setup.destination) return Infinity; // It has no offsets.
+    return this.#consumer ? (this.#ends.get(`${topic}/${partition}`) ?? 0) : this.#fileEnd;
   }
 
   /** Of the first pipeline. */
@@ -477,6 +499,7 @@ export class Campaign {
     await this.writer.stop().catch(() => undefined);
     await this.product.dispose();
     this.#consumer?.close();
+    await this.setup.destination?.close();
     for (const consumer of this.#commitConsumers) consumer.close();
     if (options.keep) {
       progress(`${this.setup.name}: folder ${this.dir}`);

@@ -1,4 +1,6 @@
-/** Debezium messages, in Kafka or as lines of a file, as the oracle's deliveries. */
+/** Debezium messages, in Kafka, as lines of a file or at another destination, as the oracle's deliveries. */
+import { createHash } from "node:crypto";
+import type { Arrival } from "./destination.ts";
 import type { Journal } from "./journal.ts";
 import type { RawRecord } from "./kafka-wire.ts";
 import type { Delivery } from "./oracle.ts";
@@ -67,6 +69,18 @@ export class DeliveryDecoder {
     };
   }
 
+  /** A message at a destination that keeps ids but no tombstones. */
+  arrival({ lane, id, transaction, position, value }: Arrival): Delivery {
+    const envelope = JSON.parse(value.toString()) as Envelope;
+    const table = this.#tableNumber(envelope.source.table);
+    return {
+      ...{ lane, id, transaction, table },
+      position: positionOf(position),
+      content: contentOf(envelope),
+      ...this.#row(envelope, this.#journal.tables[table]),
+    };
+  }
+
   #tableNumber(name: string): number {
     return this.#journal.tables.findIndex(table => table.name === name);
   }
@@ -93,6 +107,12 @@ export class DeliveryDecoder {
         (after === null) === (kind === "delete"),
     };
   }
+}
+
+/** What has to be the same when a message comes again: all but when it was made. */
+function contentOf(envelope: Envelope): string {
+  const content = { ...envelope, ts_ms: 0, ts_us: 0, ts_ns: 0 };
+  return createHash("sha1").update(JSON.stringify(content)).digest("base64");
 }
 
 /** `binlog.000003:4711` as numbers. */

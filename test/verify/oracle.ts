@@ -10,6 +10,8 @@
  *   phantom        a message of something that was never committed: rolled back, never written, or a
  *                  row image that is not the one written with that version
  *   stale          a row whose last message is not what SELECT says, although nothing of it is missing
+ *   repeated       where delivery is at-least-once: the same message again, with the same content, of what
+ *                  the commit log had not released at the last kill; no fault
  *   commit_ahead   a change that the commit log counts as released and that is not in the topics
  *
  * It keeps a few bytes for each change and 8 bytes for each message, so that millions fit.
@@ -37,6 +39,8 @@ export interface Delivery {
   readonly version: number;
   /** False if the image is not what the writer put in with this version. */
   readonly sound: boolean;
+  /** Stands for all of the message but the time at which it was made, where repeats are allowed. */
+  readonly content?: string;
 }
 
 /** The checkpoint as it stands in the commit log. */
@@ -59,6 +63,10 @@ export interface OracleOptions {
   readonly compacted: boolean;
   /** False where messages carry no ids (a file). */
   readonly ids: boolean;
+  /** Whether what is not released may come again, each row from there on in its order. */
+  readonly repeats?: boolean;
+  /** False where the destination promises no order. */
+  readonly ordered?: boolean;
   /** The database, as `transaction.tables` of a checkpoint names tables `database.table`. */
   readonly database: string;
 }
@@ -72,6 +80,7 @@ export interface Verdict {
   readonly phantom: number;
   readonly stale: number;
   readonly commit_ahead: number;
+  readonly repeated?: number;
 }
 
 const UPSERT = 1;
@@ -109,6 +118,11 @@ export class Oracle {
   #outOfOrder = 0;
   #phantom = 0;
   #commitAhead = 0;
+  #repeated = 0;
+  /** By id, where repeats are allowed. */
+  readonly #contents = new Map<string, string>();
+  /** Whether a message is released by the checkpoint that was last compared. */
+  #isReleased: (delivery: Delivery) => boolean = () => false;
   /** A few faults in words, for the log. */
   readonly examples: string[] = [];
 
@@ -139,6 +153,7 @@ export class Oracle {
     }
     this.#noteRow(delivery);
     const repeatedId = delivery.id !== undefined && !this.#ids.add(delivery.id);
+    if (repeatedId && this.#isRepeat(delivery)) return;
     if (kind === "tombstone") {
       this.#observeTombstone(delivery, repeatedId);
       return;
@@ -155,14 +170,31 @@ export class Oracle {
     this.#numbers(this.#mirror, table).set(slot, stamp);
   }
 
+  /** A repeat that is no fault: its row goes on from there. */
+  #isRepeat(delivery: Delivery): boolean {
+    const { id = "", table, slot, kind, version, content } = delivery;
+    if (this.#options.repeats !== true || this.#isReleased(delivery)) return false;
+    if (this.#contents.get(id) !== content) return false;
+    this.#repeated += 1;
+    const stamp = version * 2 + (kind === "delete" ? 1 : 0);
+    this.#numbers(this.#mirror, table).set(slot, stamp);
+    return true;
+  }
+
   /** A first delivery must be later than all before it, in its row and in its partition. */
   #observeFirst(delivery: Delivery, stamp: number): void {
     this.#delivered += 1;
     this.#deliveredChanges += 1;
     this.#deliveredByTable[delivery.table] = this.deliveredOf(delivery.table) + 1;
+    const { id, content, slot } = delivery;
+    if (id !== undefined && content !== undefined) this.#contents.set(id, content);
+    if (this.#options.ordered === false) return;
     const highest = this.#numbers(this.#highest, delivery.table);
-    const lateInRow = highest.get(delivery.slot) >= stamp;
-    if (!lateInRow) highest.set(delivery.slot, stamp);
+    // A row that was repeated has to come back to where it was before anything new.
+    const before = this.#numbers(this.#mirror, delivery.table).get(slot);
+    const isBehind = this.#options.repeats === true && before < highest.get(slot);
+    const lateInRow = highest.get(slot) >= stamp || isBehind;
+    if (highest.get(slot) < stamp) highest.set(slot, stamp);
     if (this.#isLateInLane(delivery) || lateInRow) this.#fault("out_of_order", delivery);
   }
 
@@ -252,6 +284,7 @@ export class Oracle {
     if (known.length < records.length) return journal.transactions[count - 1]?.end ?? 0;
     const sets = known.map(record => new GtidRanges(record.gtid_set));
     const isReleased = (gtid: string): boolean => sets.every(released => released.has(gtid));
+    this.#isReleased = delivery => this.#isCovered(delivery, known, isReleased);
     let unreleased = 0;
     const { transactions } = journal;
     for (let i = this.#checkedBelow; i < transactions.length; i += 1) {
@@ -271,6 +304,19 @@ export class Oracle {
     while (this.#checked.delete(this.#checkedBelow)) this.#checkedBelow += 1;
     for (const record of known) this.#checkRecord(record, end);
     return unreleased;
+  }
+
+  #isCovered(
+    { id = "", transaction, table }: Delivery,
+    records: readonly CommitRecord[],
+    isReleased: (gtid: string) => boolean,
+  ): boolean {
+    if (transaction === undefined || isReleased(transaction)) return true;
+    const name = `${this.#options.database}.${this.#options.journal.tables[table]?.name ?? ""}`;
+    return records.some(({ transaction: open }) => {
+      const rows = open?.id === transaction ? (open.tables[name]?.rows ?? 0) : 0;
+      return rowNumber(id) < rows;
+    });
   }
 
   #checkRecord(record: CommitRecord, end: (topic: string, partition: string) => number): void {
@@ -369,7 +415,7 @@ export class Oracle {
         );
       });
     }
-    const stale = this.#wrongRows(rows);
+    const stale = this.#options.ordered === false ? 0 : this.#wrongRows(rows);
     return {
       written: journal.written,
       delivered: this.#delivered,
@@ -379,6 +425,7 @@ export class Oracle {
       phantom,
       stale: lost > 0 || compacted ? 0 : stale,
       commit_ahead: this.#commitAhead,
+      ...(this.#options.repeats === true ? { repeated: this.#repeated } : {}),
     };
   }
 

@@ -48,6 +48,7 @@ export class Product {
   readonly #config: string;
   readonly #dir: string;
   readonly #preload: string | undefined;
+  readonly #environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   #run: Run | undefined;
   #sampler: NodeJS.Timeout | undefined;
@@ -59,11 +60,13 @@ export class Product {
     config: string;
     dir: string;
     preload?: string | undefined;
+    environment?: Readonly<Record<string, string>> | undefined;
   }) {
     this.bundle = options.bundle;
     this.#config = options.config;
     this.#dir = options.dir;
     this.#preload = options.preload;
+    this.#environment = options.environment ?? {};
     this.logFile = join(options.dir, "product.log");
   }
 
@@ -87,6 +90,7 @@ export class Product {
     const args = [...node, this.bundle, "run", "--config", this.#config];
     const child = spawn(process.execPath, args, {
       cwd: this.#dir,
+      env: { ...process.env, ...this.#environment },
       stdio: ["ignore", log, log],
     });
     closeSync(log);

@@ -1,9 +1,11 @@
 /** The real servers, started when a check first needs them and shared by the checks of one run. */
 import { createConnection, type Connection } from "mysql2/promise";
 import {
+  startElasticmq,
   startKafka,
   startMysql,
   stopAll,
+  type Elasticmq,
   type Kafka,
   type Mysql,
   type MysqlVersion,
@@ -27,6 +29,7 @@ export class Servers {
   readonly #mysqls = new Map<MysqlVersion, Promise<Mysql>>();
   #one: Promise<Kafka> | undefined;
   #three: Promise<Kafka> | undefined;
+  #elasticmq: Promise<Elasticmq> | undefined;
 
   constructor(mysqlVersion: MysqlVersion) {
     this.#mysqlVersion = mysqlVersion;
@@ -45,6 +48,11 @@ export class Servers {
     }
     this.#three ??= startKafka({ brokers: 3, properties: brokerProperties });
     return this.#three;
+  }
+
+  elasticmq(): Promise<Elasticmq> {
+    this.#elasticmq ??= startElasticmq();
+    return this.#elasticmq;
   }
 
   /** Three brokers on two cores slow down everything that comes after. */

@@ -2,13 +2,14 @@
  * Killed again and again under load, at any moment: while it starts, compares tails, reads the middle of
  * a large transaction, or waits for acknowledgements.
  */
-import type { Kafka } from "../../../tools/services/services.ts";
-import { withCampaign, type Campaign, type Outcome } from "../campaign.ts";
+import { withCampaign, type Campaign, type CampaignSetup, type Outcome } from "../campaign.ts";
 import { rounds } from "../options.ts";
 import { sleep } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
-export interface KillOptions {
+type Setup = "destination" | "rowsPerSecond" | "sizes" | "backlogMax" | "aliveMax" | "ddl";
+
+export interface KillOptions extends Pick<CampaignSetup, Setup> {
   readonly name: string;
   readonly kills: number;
   readonly commitLog?: "kafka" | "file";
@@ -31,7 +32,7 @@ export async function killedAgainAndAgain(
   const setup = {
     ...{ name, options, mutant, ...writing },
     mysql: await servers.mysql(),
-    kafka: options.target === "kafka" ? await servers.kafka(1) : undefined,
+    kafka: !writing.destination && options.target === "kafka" ? await servers.kafka(1) : undefined,
   };
   return withCampaign(setup, async campaign => {
     const { product, random, writer } = campaign;
@@ -40,7 +41,7 @@ export async function killedAgainAndAgain(
     await campaign.awaitDelivery(product.startedAtMs);
     for (let kill = 0; kill < kills; kill += 1) {
       await sleep(random.int(20, 2_500));
-      if (random.chance(frozenShare)) await killFrozen(campaign, setup.kafka);
+      if (random.chance(frozenShare)) await killFrozen(campaign);
       else await campaign.kill();
       await sleep(random.int(0, 600));
       product.start();
@@ -52,18 +53,23 @@ export async function killedAgainAndAgain(
   });
 }
 
-async function killFrozen(campaign: Campaign, kafka: Kafka | undefined): Promise<void> {
-  if (!kafka) {
+async function killFrozen(campaign: Campaign): Promise<void> {
+  const { kafka, destination } = campaign.setup;
+  if (!kafka && !destination) {
     await campaign.kill();
     return;
   }
   campaign.assertRunning();
-  for (const node of kafka.nodes) node.kill("SIGSTOP");
+  const freeze = (signal: "SIGSTOP" | "SIGCONT"): void => {
+    for (const node of kafka?.nodes ?? []) node.kill(signal);
+    destination?.freeze(signal);
+  };
+  freeze("SIGSTOP");
   try {
     await sleep(campaign.random.int(200, 1_000));
     await campaign.product.kill();
   } finally {
-    for (const node of kafka.nodes) node.kill("SIGCONT");
+    freeze("SIGCONT");
   }
   await campaign.countKill();
 }
