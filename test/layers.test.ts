@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   watcher: ["core", "sinks/sink.ts"],
   queue: ["core", "formats", "sinks/sink.ts"],
   kafka: ["core", "sinks/sink.ts", "watcher/commit-log.ts"],
-  check: ["core", "config", "binlog", "kafka"],
+  check: ["core", "config", "binlog", "kafka", "sinks"],
   decode: ["core", "config", "formats", "binlog", "pipeline/start.ts"],
   metrics: ["core"],
   http: ["core", "metrics"],

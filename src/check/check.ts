@@ -17,8 +17,10 @@ import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { KafkaClientOptions } from "../kafka/client.ts";
 import { replicaUuidOf } from "../kafka/commit-log-topic.ts";
+import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
+import { rabbitmqFindings } from "./rabbitmq.ts";
 import { captureTables, yearFindings, keyFindings, type CapturedTable } from "./tables.ts";
 
 export interface CheckOptions {
@@ -30,6 +32,8 @@ export interface CheckOptions {
   readonly router: (database: string, table: string) => string;
   /** Undefined without Kafka. */
   readonly kafka: KafkaClientOptions | undefined;
+  /** Undefined without RabbitMQ. */
+  readonly rabbitmq: RabbitmqPlace | undefined;
   readonly logger: Logger;
   /** What is down is waited for until this aborts. */
   readonly signal: AbortSignal;
@@ -76,6 +80,12 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       findings.push(...seen);
     }
     findings.push(...keyFindings(tables, compacted));
+    const { rabbitmq } = options;
+    if (rabbitmq !== undefined) {
+      const ask = (): Promise<readonly Finding[]> =>
+        rabbitmqFindings(rabbitmq, destinations, signal);
+      findings.push(...(await attempt(options, RABBITMQ, ask)));
+    }
     if (sink.type === "file") findings.push(await fileFinding(sink.path));
     if (commitLog.type === "file") findings.push(await commitLogFolderFinding(commitLog.dir));
     const isTopic = commitLog.type === "kafka" && kafka?.clusterId !== undefined;
@@ -147,6 +157,14 @@ const KAFKA: PlaceAsked = {
   name: "Kafka",
   reach: "sink.brokers: the host:port of brokers that are up",
   login: "sink.sasl: a user that Kafka knows, and its password",
+  unavailable: "SINK_UNAVAILABLE",
+};
+
+const RABBITMQ: PlaceAsked = {
+  check: "rabbitmq.connection",
+  name: "RabbitMQ",
+  reach: "sink.host, sink.port, sink.vhost, sink.exchange: where a broker is up and what it has",
+  login: "sink.user, sink.password: a user that RabbitMQ knows, with permissions in the vhost",
   unavailable: "SINK_UNAVAILABLE",
 };
 

@@ -75,7 +75,7 @@ export interface FormatConfig {
   readonly tombstones: boolean;
 }
 
-export type SinkConfig = KafkaSinkConfig | FileSinkConfig | StdoutSinkConfig;
+export type SinkConfig = KafkaSinkConfig | RabbitmqSinkConfig | FileSinkConfig | StdoutSinkConfig;
 
 export interface KafkaSinkConfig {
   readonly type: "kafka";
@@ -102,6 +102,33 @@ export interface SaslConfig {
   readonly mechanism: SaslMechanism;
   readonly username: string;
   readonly password: string;
+}
+
+export interface RabbitmqSinkConfig {
+  readonly type: "rabbitmq";
+  readonly host: string;
+  readonly port: number;
+  readonly vhost: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: TlsConfig;
+  /** "" is the default exchange. */
+  readonly exchange: string;
+  /** With the placeholders `{database}` and `{table}`. */
+  readonly routingKey: string;
+  readonly persistent: boolean;
+  readonly declare: RabbitmqDeclareConfig;
+  readonly heartbeatS: number;
+  readonly delivery: "at-least-once";
+}
+
+/** What is made if it is not there. */
+export interface RabbitmqDeclareConfig {
+  /** Undefined: the exchange must exist. */
+  readonly exchangeType: "direct" | "fanout" | "topic" | "headers" | undefined;
+  /** Whether each routing key gets a queue of its own. */
+  readonly queues: boolean;
+  readonly queueType: "classic" | "quorum";
 }
 
 export interface FileSinkConfig {

@@ -24,6 +24,7 @@ import { Faults, isRecord, valueAt } from "./faults.ts";
 import type { Path } from "./faults.ts";
 import { readSecret, readTls } from "./files.ts";
 import type { Collector } from "./files.ts";
+import { normaliseRabbitmq } from "./rabbitmq.ts";
 import { formatSize, parseSize } from "./scalars.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
 import type {
@@ -232,6 +233,8 @@ function normaliseSink(settings: SinkSettings, path: Path, collector: Collector)
   switch (settings.type) {
     case "kafka":
       return normaliseKafka(settings, path, collector);
+    case "rabbitmq":
+      return normaliseRabbitmq(settings, path, collector);
     case "file":
       return settings;
     case "stdout":

@@ -9,6 +9,8 @@ function routing(sink: SinkConfig): object {
   switch (sink.type) {
     case "kafka":
       return { type: sink.type, topic: sink.topic };
+    case "rabbitmq":
+      return { type: sink.type, exchange: sink.exchange, routingKey: sink.routingKey };
     case "file":
       return { type: sink.type, path: sink.path, envelope: sink.envelope };
     case "stdout":

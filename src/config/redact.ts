@@ -11,7 +11,7 @@ import type { Settings } from "./schema.ts";
 export const REDACTED = "********";
 
 interface Node {
-  readonly secret?: boolean;
+  readonly secret?: boolean | "url";
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
   readonly anyOf?: readonly Node[];
@@ -34,6 +34,9 @@ export function redact(settings: Settings): unknown {
 function hide(value: unknown, schema: Node): unknown {
   const shapes = shapesOf(schema);
   if (shapes.some(shape => shape.secret === true)) return value === undefined ? value : REDACTED;
+  if (typeof value === "string" && shapes.some(shape => shape.secret === "url")) {
+    return withoutPassword(value);
+  }
   if (Array.isArray(value)) {
     const items = shapes.find(shape => shape.items !== undefined)?.items;
     return items === undefined ? value : value.map(item => hide(item, items));
@@ -47,6 +50,13 @@ function hide(value: unknown, schema: Node): unknown {
       return [key, fields.length === 0 ? item : hide(item, { anyOf: fields })];
     }),
   );
+}
+
+function withoutPassword(url: string): string {
+  if (!URL.canParse(url)) return REDACTED;
+  const parsed = new URL(url);
+  if (parsed.password !== "") parsed.password = REDACTED;
+  return parsed.href;
 }
 
 /** The schema and the alternatives that it names, to any depth. */

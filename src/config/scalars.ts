@@ -80,6 +80,11 @@ export function secret(): z.ZodString {
     .meta({ secret: true });
 }
 
+/** An address that may hold a password, which is printed as asterisks. */
+export function secretUrl(): z.ZodString {
+  return text().meta({ secret: "url" });
+}
+
 /**
  * One of a few words. `later` are words that the design knows and this release does not have, so that
  * whoever asks for one is told so.

@@ -10,6 +10,7 @@ import {
   flag,
   integer,
   secret,
+  secretUrl,
   size,
   text,
   textMatching,
@@ -18,6 +19,7 @@ import { topicNameFault } from "../core/topic-name.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
+import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
 
 /** Adds the fault that `check` finds in a text; undefined is none. */
 function checked(schema: z.ZodString, check: (value: string) => string | undefined): z.ZodString {
@@ -188,7 +190,8 @@ const saslSchema = z.strictObject({
     ),
 });
 
-const kafkaTlsSchema = z.strictObject({
+/** For servers that do not negotiate whether to encrypt. */
+const tlsSchema = z.strictObject({
   mode: choice(["disabled", "required", "verify_ca", "verify_identity"])
     .default("verify_identity")
     .describe(
@@ -233,7 +236,7 @@ const kafkaSinkSchema = z
     create_topics: createTopicsSchema
       .prefault({})
       .describe("How topics that do not exist yet are made."),
-    tls: kafkaTlsSchema
+    tls: tlsSchema
       .optional()
       .describe("Encryption of the connection. Default: none; `tls: {}` turns it on."),
     sasl: saslSchema.optional().describe("Login. Default: none."),
@@ -253,14 +256,87 @@ const stdoutSinkSchema = z
   .strictObject({ type: z.literal("stdout"), envelope: envelopeSchema })
   .describe("Each message is a line of the standard output; delivery is `at-least-once`.");
 
-const sinkTypes = ["kafka", "file", "stdout"];
-const sinkSchema = z
-  .discriminatedUnion("type", [kafkaSinkSchema, fileSinkSchema, stdoutSinkSchema], {
-    error: issue =>
-      isUnknownType(issue)
-        ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs", "rabbitmq", "webhook"])
-        : "expected { type: kafka, … }, { type: file, … } or { type: stdout }",
+const declareSchema = z.strictObject({
+  exchange_type: choice(["direct", "fanout", "topic", "headers"])
+    .optional()
+    .describe(
+      "Type of the exchange, which is made, durable, if it does not exist. Default: it must exist.",
+    ),
+  queues: flag()
+    .default(false)
+    .describe(
+      "Whether each routing key gets a durable queue of the same name, bound to the exchange. Without it, " +
+        "a message that no queue takes is refused.",
+    ),
+  queue_type: choice(["classic", "quorum"])
+    .default("classic")
+    .describe("Type of the queues that are made; `quorum` is replicated."),
+});
+
+const rabbitmqSinkSchema = z
+  .strictObject({
+    type: z.literal("rabbitmq"),
+    url: checked(secretUrl(), rabbitmqUrlFault)
+      .optional()
+      .describe(
+        "Address as `amqps://user:password@host:5671/vhost`, instead of `host`, `port`, `vhost`, `user` and " +
+          "`password`. `amqps` turns `tls` on.",
+      ),
+    host: serverName().optional().describe("Host name or address of the broker."),
+    port: integer(1, 65_535).optional().describe("Default: 5672, with `tls` 5671."),
+    vhost: text().optional().describe("Virtual host. Default: `/`."),
+    user: text().optional().describe("User name. Default: `guest`."),
+    password: secret()
+      .optional()
+      .describe("Password; best written as `${RABBITMQ_PASSWORD}`. Default for `guest`: `guest`."),
+    password_file: text()
+      .optional()
+      .describe(
+        "File that holds the password, instead of `password`. One line break at its end is ignored.",
+      ),
+    tls: tlsSchema
+      .optional()
+      .describe("Encryption of the connection. Default: none; `tls: {}` turns it on."),
+    allow_without_tls: flag()
+      .default(false)
+      .describe("Lets the password go unencrypted to a broker that is not on a loopback address."),
+    exchange: z
+      .string({ error: "expected text" })
+      .max(127, { error: "is too long" })
+      .default("")
+      .describe(
+        "Exchange to publish to. The empty one is RabbitMQ's default exchange, which leads to the queue named " +
+          "by the routing key.",
+      ),
+    routing_key: checked(text(), routingKeyFault)
+      .default("{database}.{table}")
+      .describe("Routing key of a change, with the placeholders `{database}` and `{table}`."),
+    persistent: flag()
+      .default(true)
+      .describe("Whether durable queues keep the messages when the broker restarts."),
+    declare: declareSchema.prefault({}).describe("What is made if it does not exist yet."),
+    heartbeat_s: integer(1, 3_600)
+      .default(30)
+      .describe(
+        "Seconds between heartbeats: a connection that is silent for two to three times as long is given up.",
+      ),
   })
+  .describe(
+    "Messages go to an exchange of RabbitMQ; delivery is `at-least-once`: see [rabbitmq.md](rabbitmq.md).",
+  );
+
+const sinkTypes = ["kafka", "rabbitmq", "file", "stdout"];
+const sinkSchema = z
+  .discriminatedUnion(
+    "type",
+    [kafkaSinkSchema, rabbitmqSinkSchema, fileSinkSchema, stdoutSinkSchema],
+    {
+      error: issue =>
+        isUnknownType(issue)
+          ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs", "webhook"])
+          : "expected { type: kafka, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
+    },
+  )
   .describe("Where the messages go.");
 
 const commitLogSchema = z
@@ -423,3 +499,4 @@ export type QueueSettings = z.output<typeof queueSchema>;
 export type PipelineSettings = z.output<typeof pipelineSchema>;
 export type SinkSettings = PipelineSettings["sink"];
 export type KafkaSinkSettings = z.output<typeof kafkaSinkSchema>;
+export type RabbitmqSinkSettings = Extract<SinkSettings, { type: "rabbitmq" }>;

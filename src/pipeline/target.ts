@@ -1,8 +1,10 @@
 /** The destination of a pipeline and its commit log, made from the configuration. */
+import type { ConnectionOptions } from "node:tls";
 import type {
   Config,
   KafkaSinkConfig,
   PipelineConfig,
+  RabbitmqSinkConfig,
   SinkConfig,
   TlsConfig,
 } from "../config/config.ts";
@@ -15,6 +17,9 @@ import { KafkaSink } from "../kafka/kafka-sink.ts";
 import { topicName } from "../kafka/topic-name.ts";
 import type { Router } from "../queue/encoder.ts";
 import { FileSink } from "../sinks/file-sink.ts";
+import { routingKey } from "../sinks/rabbitmq-message.ts";
+import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
+import { RabbitmqSink } from "../sinks/rabbitmq-sink.ts";
 import type { Sink } from "../sinks/sink.ts";
 import { StdoutSink } from "../sinks/stdout-sink.ts";
 import { CommitLogFile } from "../watcher/commit-log-file.ts";
@@ -62,6 +67,13 @@ export function makeTarget(options: TargetOptions): Target {
         router: routerOf(sink),
         backlogBytes,
       };
+    case "rabbitmq":
+      return {
+        sink: new RabbitmqSink({ ...common, ...sink, ...rabbitmqPlace(pipeline.name, sink) }),
+        commitLog: makeCommitLog(options),
+        router: routerOf(sink),
+        backlogBytes,
+      };
     case "file":
       return {
         sink: new FileSink({ ...common, ...sink }),
@@ -79,8 +91,19 @@ export function makeTarget(options: TargetOptions): Target {
   }
 }
 
+export function rabbitmqPlace(
+  pipeline: string,
+  { tls, host, port, vhost, user, password, heartbeatS, exchange, declare }: RabbitmqSinkConfig,
+): RabbitmqPlace {
+  const server = { host, port, vhost, user, password, heartbeatS, tls: tlsOptions(tls) };
+  return { server, pipeline, exchange, declare };
+}
+
 /** Lines have no topics; an envelope names the table. */
 export function routerOf(sink: SinkConfig): Router {
+  if (sink.type === "rabbitmq") {
+    return (database, table) => routingKey(sink.routingKey, { database, table });
+  }
   if (sink.type !== "kafka") return (database, table) => `${database}.${table}`;
   return (database, table) => topicName(sink.topic, { database, table });
 }
@@ -108,7 +131,7 @@ export function kafkaClient({ brokers, tls, sasl }: KafkaSinkConfig): KafkaClien
   return { brokers, clientId: "tidemark", ssl: tlsOptions(tls), sasl };
 }
 
-function tlsOptions({ mode, ca, cert, key }: TlsConfig): KafkaClientOptions["ssl"] {
+function tlsOptions({ mode, ca, cert, key }: TlsConfig): ConnectionOptions | undefined {
   if (mode === "disabled") return undefined;
   return {
     rejectUnauthorized: mode === "verify_ca" || mode === "verify_identity",

@@ -117,7 +117,7 @@ function secretFields(draw: Draw, files: Files, overrides: string[]): Document {
 }
 
 function pipeline(draw: Draw, index: number, files: Files): Document {
-  const sink = one(draw, [kafkaSink, fileSink, stdoutSink])(draw, index, files);
+  const sink = one(draw, [kafkaSink, rabbitmqSink, fileSink, stdoutSink])(draw, index, files);
   const isKafka = sink["type"] === "kafka";
   const logs = [{ type: "file" }, { type: "file", dir: "state" }];
   const topics = [{ type: "kafka" }, { type: "kafka", topic: "positions" }];
@@ -149,6 +149,17 @@ function kafkaSink(draw: Draw, _index: number, files: Files): Document {
 function fileSink(draw: Draw, index: number): Document {
   const path = `changes-${index}.jsonl`;
   return { type: "file", path, ...perhaps(draw, { envelope: draw(fc.boolean) }) };
+}
+
+function rabbitmqSink(draw: Draw, _index: number, files: Files): Document {
+  const password = draw(fc.boolean) ? { password: PLANTED } : { password_file: files.secret };
+  const parts = { host: "rabbit", tls: {}, user: "u", ...password };
+  return {
+    type: "rabbitmq",
+    ...one<Document>(draw, [parts, { url: `amqps://u:${PLANTED}@rabbit/v` }]),
+    ...perhaps(draw, { exchange: one(draw, ["", "changes"]) }),
+    ...perhaps(draw, { declare: { exchange_type: "topic", queues: draw(fc.boolean) } }),
+  };
 }
 
 function stdoutSink(draw: Draw): Document {

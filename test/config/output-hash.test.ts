@@ -21,6 +21,12 @@ const pipeline: PipelineConfig = {
   commitLog: { type: "kafka", topic: "tidemark.commit-log" },
 };
 const file: SinkConfig = { type: "file", path: "a", envelope: false, delivery: "at-least-once" };
+const rabbitmq: SinkConfig = {
+  ...{ type: "rabbitmq", host: "a", port: 5672, vhost: "/", user: "u", password: "p", tls },
+  ...{ exchange: "", routingKey: "{database}.{table}", persistent: true, heartbeatS: 30 },
+  declare: { exchangeType: undefined, queues: false, queueType: "classic" },
+  delivery: "at-least-once",
+};
 const stdout: SinkConfig = { type: "stdout", envelope: false, delivery: "at-least-once" };
 
 describe("outputHash", () => {
@@ -51,6 +57,9 @@ describe("outputHash", () => {
       { ...pipeline, sink: file },
       { ...pipeline, sink: { ...file, path: "b" } },
       { ...pipeline, sink: { ...file, envelope: true } },
+      { ...pipeline, sink: rabbitmq },
+      { ...pipeline, sink: { ...rabbitmq, exchange: "changes" } },
+      { ...pipeline, sink: { ...rabbitmq, routingKey: "all" } },
       { ...pipeline, sink: stdout },
       { ...pipeline, sink: { ...stdout, envelope: true } },
     ];

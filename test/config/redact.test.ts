@@ -41,8 +41,6 @@ test("every field that is called a password is marked as secret", () => {
     }
   };
   walk(z.toJSONSchema(configSchema, { unrepresentable: "any" }));
-  expect(found).toEqual([
-    ["password", true],
-    ["password", true],
-  ]);
+  expect(found.length).toBeGreaterThan(2);
+  expect(found.filter(([, isSecret]) => !isSecret)).toEqual([]);
 });
