@@ -47,6 +47,11 @@ const GTIDS_MAX = 1000;
 /** A part of a table that still grows. */
 type CountedRows = { -readonly [K in keyof TablePart]: TablePart[K] };
 
+/** In an entry that is being built. */
+interface HeldChange extends Change {
+  endsTransaction: boolean;
+}
+
 interface OpenTransaction extends Transaction {
   thread: number | undefined;
   /** BEGIN or XA START was seen: only a commit or rollback ends it. */
@@ -72,7 +77,11 @@ export class Assembler {
   /** The transaction is done already: its rows are passed over. */
   #passOver = false;
   #seq = 0;
-  #changes: Change[] = [];
+  #changes: HeldChange[] = [];
+  /** Entries that the event at hand has completed: a fault behind them does not lose them. */
+  #ready: Entry[] = [];
+  /** Where the event after the rows held begins. */
+  #heldTo = 0;
   #rowsHeld = 0;
   #bytesHeld = 0;
   #gtids: string[] = [];
@@ -143,8 +152,8 @@ export class Assembler {
   /** What is held at a fault in the stream: rows of the open transaction only where nobody doubts them. */
   flushAt({ drains }: TidemarkError): readonly Entry[] {
     if (drains === undefined) return [];
-    if (this.#rowsHeld === 0) return this.flush();
-    return drains === "rows" ? [this.#cut()] : [];
+    if (this.#rowsHeld === 0) return [...this.#takeReady(), ...this.flush()];
+    return drains === "rows" ? [...this.#takeReady(), this.#cut()] : [];
   }
 
   #onFile({ file, fileCreated }: Event<"file">): readonly Entry[] {
@@ -219,9 +228,14 @@ export class Assembler {
     }
     if (this.#passOver) return [];
     const first = this.#dropReleased(event, transaction);
-    const entries: Entry[] = [];
-    for (let from = first; from < event.rows.count;) from = this.#take(event, from, entries);
-    return entries;
+    for (let from = first; from < event.rows.count;) from = this.#take(event, from);
+    return this.#takeReady();
+  }
+
+  #takeReady(): readonly Entry[] {
+    const ready = this.#ready;
+    this.#ready = [];
+    return ready;
   }
 
   /** Passes over rows that are in entries already; returns the first row that is not. */
@@ -246,9 +260,13 @@ export class Assembler {
   }
 
   /** Takes rows from `from` into the entry being built, as many as fit; returns the row after them. */
-  #take(event: Event<"rows">, from: number, entries: Entry[]): number {
+  #take(event: Event<"rows">, from: number): number {
     const { entryBytesMax, entryRowsMax, rowBytesMax } = this.#options;
     const { rows } = event;
+    // A full entry waits for the next row, or for the end of its transaction, which is then part of it.
+    if (this.#rowsHeld >= entryRowsMax || this.#bytesHeld >= entryBytesMax) {
+      this.#ready.push(this.#cut());
+    }
     let to = from;
     let bytes = 0;
     while (
@@ -265,9 +283,6 @@ export class Assembler {
       to += 1;
     }
     this.#hold(event, from, to - from, bytes);
-    if (this.#rowsHeld >= entryRowsMax || this.#bytesHeld >= entryBytesMax) {
-      entries.push(this.#cut(event.nextPosition));
-    }
     return to;
   }
 
@@ -282,7 +297,10 @@ export class Assembler {
       timestampS: event.timestampS,
     };
     const { rows } = event;
-    this.#changes.push({ transaction, origin, rows, first, count, firstNumber: known.rows });
+    const firstNumber = known.rows;
+    const endsTransaction = false;
+    this.#changes.push({ transaction, origin, rows, first, count, firstNumber, endsTransaction });
+    this.#heldTo = event.nextPosition;
     known.rows += count;
     this.#rowsHeld += count;
     this.#bytesHeld += bytes;
@@ -326,6 +344,8 @@ export class Assembler {
     this.#boundary = { file: this.#file, fileCreated: this.#fileCreated, position: nextPosition };
     this.#eventTimeS = timestampS;
     this.#marked = true;
+    const last = this.#changes.at(-1);
+    if (last) last.endsTransaction = true;
     return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : [];
   }
 
@@ -338,9 +358,9 @@ export class Assembler {
     this.#marked = true;
   }
 
-  /** Closes the entry being built. `cutAt` is where the next row event begins, if inside a transaction. */
-  #cut(cutAt = 0): Entry {
-    const mark = this.#mark(cutAt);
+  /** Closes the entry being built. */
+  #cut(): Entry {
+    const mark = this.#mark();
     const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
     const entry: Entry = { seq: this.#seq, bytes, changes: this.#changes, mark };
     this.#seq += 1;
@@ -349,12 +369,12 @@ export class Assembler {
     return entry;
   }
 
-  #mark(cutAt: number): Mark {
+  #mark(): Mark {
     const transaction = this.#transaction;
     const { serverUuid } = this.#options;
     const eventTimeS = this.#eventTimeS;
     if (__MUTANT__ === "gtid-before-commit" && transaction?.gtid !== undefined) {
-      const boundary = { ...this.#boundary, position: cutAt };
+      const boundary = { ...this.#boundary, position: this.#heldTo };
       const gtids = [transaction.gtid];
       return { serverUuid, eventTimeS, boundary, gtids, anonymous: false, transaction: undefined };
     }

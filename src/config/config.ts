@@ -69,11 +69,13 @@ export interface PipelineConfig {
   readonly commitLog: CommitLogConfig;
 }
 
-export interface FormatConfig {
-  readonly type: "debezium";
-  /** Whether a delete is followed by a message with the same key and no value. */
-  readonly tombstones: boolean;
-}
+export type FormatConfig =
+  | {
+      readonly type: "debezium";
+      /** Whether a delete is followed by a message with the same key and no value. */
+      readonly tombstones: boolean;
+    }
+  | { readonly type: "maxwell" | "column-list" | "row-events" | "row-data" | "activity" };
 
 export type SinkConfig = KafkaSinkConfig | RabbitmqSinkConfig | FileSinkConfig | StdoutSinkConfig;
 

@@ -29,7 +29,7 @@ export function outputHash(pipeline: PipelineConfig): string {
     events: [...new Set(pipeline.events)].sort(),
     // No column can be chosen yet; the place is kept so that the first choice changes the hash.
     columns: null,
-    format: { type: pipeline.format.type, tombstones: pipeline.format.tombstones },
+    format: pipeline.format,
     routing: routing(pipeline.sink),
   };
   return createHash("sha256").update(JSON.stringify(output)).digest("hex").slice(0, 32);

@@ -19,6 +19,7 @@ import { topicNameFault } from "../core/topic-name.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
+import { isRecord } from "./faults.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
 
 /** Adds the fault that `check` finds in a text; undefined is none. */
@@ -139,28 +140,64 @@ export const queueSchema = z
   .prefault({})
   .describe("What may wait between MySQL and the destination.");
 
-export const formatNames = ["debezium"] as const;
-const laterFormats = ["maxwell", "column-list", "row-events", "row-data", "activity"];
-const formatName = (): z.ZodEnum<{ debezium: "debezium" }> => choice(formatNames, laterFormats);
+const debeziumFormatSchema = z
+  .strictObject({
+    type: z.literal("debezium"),
+    tombstones: flag()
+      .default(true)
+      .describe(
+        "Whether a delete is followed by a message with the same key and no value, for compacted topics.",
+      ),
+  })
+  .describe("The JSON envelope of Debezium, without schema.");
 
-const formatOptionsSchema = z.strictObject({
-  type: formatName().default("debezium").describe("Name of the format."),
-  tombstones: flag()
-    .default(true)
-    .describe(
-      "Whether a delete is followed by a message with the same key and no value, for compacted topics.",
-    ),
-});
+/** The formats without options. */
+const plainFormats = {
+  maxwell: "The JSON of Maxwell's daemon.",
+  "column-list": "Names and values of columns as two lists.",
+  "row-data": "`{primary_id, event, table, data, timestamp}`.",
+  activity: "`{schema, timestamp}`, one for each rows event: only that something changed.",
+} as const;
+
+const plainFormat = <const Type extends keyof typeof plainFormats>(type: Type) =>
+  z.strictObject({ type: z.literal(type) }).describe(plainFormats[type]);
+
+const rowEventsFormatSchema = z
+  .strictObject({ type: z.literal("row-events") })
+  .describe("`row_insert`, `row_update` with the columns that changed, `row_delete`.");
+
+const formatNames = ["debezium", "row-events", ...Object.keys(plainFormats)];
+
+const formatOptionsSchema = z.discriminatedUnion(
+  "type",
+  [
+    debeziumFormatSchema,
+    plainFormat("maxwell"),
+    plainFormat("column-list"),
+    rowEventsFormatSchema,
+    plainFormat("row-data"),
+    plainFormat("activity"),
+  ],
+  {
+    error: issue =>
+      isUnknownType(issue)
+        ? expectedWord(typeOf(issue.input), formatNames, [])
+        : "expected the name of a format, or { type: debezium, … }",
+  },
+);
+
+/** `format: debezium` is short for a type without options, and options without a type are Debezium's. */
+function completeFormat(value: unknown): unknown {
+  if (typeof value === "string") return { type: value };
+  return isRecord(value) && !("type" in value) ? { type: "debezium", ...value } : value;
+}
 
 const formatSchema = z
-  .preprocess(
-    value => (typeof value === "string" ? { type: value } : value),
-    formatOptionsSchema.prefault({}),
-  )
-  .prefault({})
+  .preprocess(completeFormat, formatOptionsSchema)
+  .prefault({ type: "debezium" })
   .describe(
-    "Shape of a message. `format: debezium` is short for `format: { type: debezium }`. " +
-      "`debezium`: the JSON envelope of Debezium, without schema.",
+    "Shape of a message: see [formats.md](formats.md). `format: debezium` is short for " +
+      "`format: { type: debezium }`, and options without a type are those of `debezium`, the default.",
   );
 
 const deliverySchema = choice(["at-least-once", "effectively-once"], ["exactly-once"])

@@ -35,6 +35,8 @@ export interface Change {
   readonly count: number;
   /** Number, within the transaction and table, of row `first`: the last part of the message id. */
   readonly firstNumber: number;
+  /** Whether the last of these rows is the last captured row of its transaction. */
+  readonly endsTransaction: boolean;
 }
 
 /**

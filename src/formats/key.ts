@@ -1,5 +1,6 @@
 /** The message key: the primary key as JSON, such as `{"id":1}`. */
 import { CellState, type Image, type Rows, type TableShape } from "../core/rows.ts";
+import type { JsonWriter } from "./json-writer.ts";
 import type { MessageWriter } from "./message-writer.ts";
 import { ObjectWriter, type ColumnWriters } from "./object-writer.ts";
 
@@ -22,8 +23,13 @@ export class KeyWriter {
   /** Writes the key, if there is one, as that of the messages that follow. */
   write(out: MessageWriter, rows: Rows, row: number, image: Image): void {
     if (this.#columns.length === 0) return;
-    this.#object.write(out.keys, rows, row, image);
+    this.object(out.keys, rows, row, image);
     out.endKey();
+  }
+
+  /** Writes the key where a message shows it too. */
+  object(json: JsonWriter, rows: Rows, row: number, image: Image): void {
+    this.#object.write(json, rows, row, image);
   }
 
   /** Whether an update gives the row another key; a key column absent from its after image is unchanged. */

@@ -10,7 +10,7 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
-import { DebeziumFormat } from "../formats/debezium.ts";
+import { makeFormat } from "./formats.ts";
 import { Encoder } from "../queue/encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
 import { PendingChannel } from "../queue/pending-channel.ts";
@@ -164,7 +164,7 @@ function buildDelivering(run: PipelineRun, target: Target) {
   const flusher = new Flusher({
     pending,
     encoder: new Encoder({
-      format: new DebeziumFormat({ name, tombstones: pipeline.format.tombstones, clock }),
+      format: makeFormat(pipeline, clock),
       router: target.router,
       events: new Set(pipeline.events),
     }),

@@ -234,14 +234,26 @@ describe("Assembler inside a transaction", () => {
     expect([...before, ...after].map(each => each.seq)).toEqual([0, 1, 2, 3]);
   });
 
-  test("sends the next transaction after one that was cut exactly at its last row", () => {
+  test("marks the last row of each transaction, also where it fills its entry", () => {
     const target = assembler({ entryRowsMax: 2 });
     const entries = push(target, [
       file(),
-      ...transaction(200, gtid(10), numbered(1, 2)),
-      ...transaction(240, gtid(11), numbered(3, 1)),
+      ...transaction(200, gtid(10), numbered(1, 3), numbered(4, 1)),
+      ...transaction(240, gtid(11), numbered(5, 1)),
     ]);
-    expect(entries.at(-1)?.mark.gtids).toEqual([gtid(10), gtid(11)]);
+    const ends = entries.map(({ changes }) => changes.map(change => change.endsTransaction));
+    expect(ends).toEqual([[false], [false, true], [true]]);
+    expect(entries.map(each => each.mark.gtids)).toEqual([[], [gtid(10)], [gtid(11)]]);
+  });
+
+  test("goes on after a checkpoint at the last row of a transaction", () => {
+    const { mark } = handedOut(2);
+    const target = assembler({ start: start({ transaction: mark.transaction }) });
+    const all = [...events.slice(0, 2), rowsAt(220, numbered(1, 6)), ...events.slice(-1)];
+    const next = transaction(260, gtid(11), numbered(7, 1));
+    const entries = push(target, [file(), ...all, ...next]);
+    expect(entries.map(each => each.changes.length)).toEqual([1]);
+    expect(entries[0]?.mark.gtids).toEqual([gtid(10), gtid(11)]);
   });
 
   test("keeps the released part while marks move on to the next file", () => {
@@ -296,6 +308,17 @@ describe("Assembler, when something is wrong", () => {
     expect(() => push(target, [file(), ...transaction(200, gtid(10), large)])).toThrow(
       /shop\.orders at binlog\.000007:220 has \d+ bytes/,
     );
+  });
+
+  test("keeps the entries that were full before a row above the limit", () => {
+    const target = assembler({ rowBytesMax: 100, entryRowsMax: 2 });
+    const images = [1, 2, 3, 4, 5].map(id => [String(id), "x"]);
+    const wide = rows(table(), [...images, ["6", "z".repeat(200)]]);
+    expect(() => push(target, [file(), ...transaction(200, gtid(10), wide)])).toThrow("has"); // prettier-ignore
+    const fault = new TidemarkError("ROW_TOO_LARGE", "x");
+    const counts = target.flushAt(fault).map(({ changes }) => changes.map(({ count }) => count));
+    expect(counts).toEqual([[2], [2], [1]]);
+    expect(target.flushAt(new TidemarkError("SOURCE_UNAVAILABLE", "x"))).toEqual([]);
   });
 
   test("keeps the rows in front of one above the limit: they can be flushed", () => {

@@ -125,7 +125,14 @@ function pipeline(draw: Draw, index: number, files: Files): Document {
     name: `${one(draw, ["shop", "a-b", "x_1", "0"])}${index}`,
     tables: one(draw, [["shop.*"], ["*.*", "!shop.audit_*"], ["a.b", "c.d?"]]),
     ...perhaps(draw, { events: one(draw, [["insert"], ["insert", "update", "delete"]]) }),
-    ...perhaps(draw, { format: one<unknown>(draw, ["debezium", { tombstones: false }]) }),
+    ...perhaps(draw, {
+      format: one<unknown>(draw, [
+        "debezium",
+        { tombstones: false },
+        "maxwell",
+        { type: "row-data" },
+      ]),
+    }),
     sink,
     ...perhaps(draw, { commit_log: one(draw, isKafka ? [...logs, ...topics] : logs) }),
   };
@@ -237,7 +244,7 @@ function pipelineFaults(item: Document, index: number, several: boolean): readon
     ...wrong(at("tables", 0), ["orders", "", 5, "mysql.user"], at("tables")),
     ...wrong(at("events"), [[], "insert"]),
     ...wrong(at("events", 0), ["truncate", 5], at("events")),
-    ...wrong(at("format", "type"), ["maxwell", "xml"], at("format")),
+    ...wrong(at("format", "type"), ["avro", "xml"], at("format")),
     ...wrong(at("snapshots"), [true]),
     ...wrong(at("sink"), [ABSENT, 5, "kafka"]),
     ...wrong(at("sink", "type"), ["sqs", "redis"], at("sink")),

@@ -53,6 +53,8 @@ describe("outputHash", () => {
       { ...pipeline, tables: ["shop.*"] },
       { ...pipeline, events: ["insert"] },
       { ...pipeline, format: { type: "debezium", tombstones: false } },
+      { ...pipeline, format: { type: "maxwell" } },
+      { ...pipeline, format: { type: "row-events" } },
       { ...pipeline, sink: { ...sink, topic: "all" } },
       { ...pipeline, sink: file },
       { ...pipeline, sink: { ...file, path: "b" } },

@@ -55,6 +55,7 @@ export function changeOf(
     first: 0,
     count: rows.count,
     firstNumber: 0,
+    endsTransaction: false,
     ...more,
   };
 }

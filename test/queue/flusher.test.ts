@@ -20,6 +20,7 @@ function change(count: number, operation: "insert" | "delete" = "insert"): Entry
       first: 0,
       count,
       firstNumber: 40,
+      endsTransaction: false,
     },
   ];
 }
