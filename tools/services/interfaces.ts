@@ -119,3 +119,24 @@ export interface DebeziumOptions {
   /** Lines of its application.properties. They win over those that place its files. */
   readonly properties: Readonly<Record<string, string>>;
 }
+
+/** Maxwell's daemon, which reads from a MySQL that was started before it. */
+export interface Maxwell {
+  /** Holds its log (`log`). */
+  readonly dir: string;
+  /** The file with a line for each row change. */
+  readonly output: string;
+  /** False as well when it gave up by itself: then its log says why. */
+  readonly isRunning: boolean;
+  stop(): Promise<void>;
+}
+
+export interface MaxwellOptions {
+  /** 8.0.15 at most: it knows no newer way to log in than mysql_native_password. */
+  readonly mysql: Pick<Mysql, "host" | "port">;
+  /** A user that may read everything, and write in the schema `maxwell`. */
+  readonly user: string;
+  readonly password: string;
+  /** The only one whose changes it writes. */
+  readonly database: string;
+}

@@ -6,6 +6,7 @@
  *   startElasticmq ─▶ elasticmq-server.ts ─▶ elasticmq-program.ts ──────────────┤
  *   startRabbitmq ─▶ rabbitmq-server.ts ─▶ rabbitmq-program.ts ───────────────┤
  *   startDebezium ─▶ debezium-server.ts ─▶ debezium-program.ts         └─▶ packages.ts (apt-get)
+ *   startMaxwell ─▶ maxwell-server.ts ─▶ maxwell-program.ts
  *                     │
  *                     └─▶ server-process.ts, keeper.ts      (each MySQL's own: mysql-releases.ts)
  *
@@ -20,6 +21,8 @@ import {
   type Elasticmq,
   type Kafka,
   type KafkaOptions,
+  type Maxwell,
+  type MaxwellOptions,
   type Mysql,
   type MysqlOptions,
   type MysqlVersion,
@@ -32,6 +35,7 @@ import { elasticmqProgram } from "./elasticmq-program.ts";
 import { launchElasticmq } from "./elasticmq-server.ts";
 import { kafkaProgram } from "./kafka-program.ts";
 import { launchKafka } from "./kafka-server.ts";
+import { launchMaxwell } from "./maxwell-server.ts";
 import { mysqlProgram } from "./mysql-program.ts";
 import { launchMysql } from "./mysql-server.ts";
 import { rabbitmqProgram } from "./rabbitmq-program.ts";
@@ -44,6 +48,7 @@ export type {
   Elasticmq,
   Kafka,
   KafkaNode,
+  Maxwell,
   Mysql,
   MysqlVersion,
   Rabbitmq,
@@ -69,6 +74,11 @@ export function startElasticmq(): Promise<Elasticmq> {
 /** Resolves when it reads the binlog. */
 export function startDebezium(options: DebeziumOptions): Promise<Debezium> {
   return launchDebezium(options);
+}
+
+/** Resolves when it reads the binlog. */
+export function startMaxwell(options: MaxwellOptions): Promise<Maxwell> {
+  return launchMaxwell(options);
 }
 
 /** Ends everything this process started, at once, and removes its temporary folders. */
