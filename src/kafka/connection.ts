@@ -170,14 +170,55 @@ export class BrokerConnection {
     return this.#exchange(exchange);
   }
 
+  /**
+   * Sends a large request that we write ourselves, as it stands: kafkajs would copy it twice, each time into
+   * a buffer of up to twice its size. The answer is not checked for error codes.
+   */
+  async send(request: RequestName, body: readonly Buffer[], { decode }: Decoder): Promise<unknown> {
+    return this.#endingWithFault(async () => {
+      const connection = this.#connection;
+      await connection.authenticate(); // Only does something where a login has run out.
+      if (!connection.isConnected()) throw new KafkaUnreachableError(`${this.#name} has gone`);
+      const { payload } = await this.#push(request, body);
+      const answer = (await decode(payload)) as { clientSideThrottleTime?: number };
+      connection.requestQueue.maybeThrottle(answer.clientSideThrottleTime ?? 0);
+      return answer;
+    });
+  }
+
+  #push(request: RequestName, body: readonly Buffer[]): Promise<{ readonly payload: Buffer }> {
+    const { requestQueue, clientId } = this.#connection;
+    const correlationId = this.#connection.nextCorrelationId();
+    return new Promise((resolve, reject) => {
+      requestQueue.push({
+        entry: { ...request, correlationId, resolve, reject },
+        expectResponse: true,
+        requestTimeout: null,
+        sendRequest: () => {
+          const socket = this.#socket as net.Socket;
+          socket.cork();
+          socket.write(requestHeader(request, { correlationId, clientId }, body));
+          for (const part of body) socket.write(part);
+          socket.uncork();
+        },
+      });
+    });
+  }
+
   async #exchange({ request, response }: KafkajsExchange): Promise<unknown> {
-    if (!this.#open) throw new KafkaUnreachableError(`no connection to ${this.#name}`);
-    try {
-      return await this.#connection.send({
+    return this.#endingWithFault(() =>
+      this.#connection.send({
         request,
         response: { decode: response.decode, parse: decoded => Promise.resolve(decoded) },
         logResponseError: false,
-      });
+      }),
+    );
+  }
+
+  async #endingWithFault<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#open) throw new KafkaUnreachableError(`no connection to ${this.#name}`);
+    try {
+      return await work();
     } catch (error) {
       this.destroy();
       throw error;
@@ -195,6 +236,27 @@ export class BrokerConnection {
     this.#socket?.destroy(new KafkaUnreachableError(`the connection to ${this.#name} was ended`));
   }
 }
+
+/** What stands in front of each request: its size without this number, what it is, and who asks. */
+function requestHeader(
+  { apiKey, apiVersion }: RequestName,
+  { correlationId, clientId }: { correlationId: number; clientId: string },
+  body: readonly Buffer[],
+): Buffer {
+  const name = Buffer.from(clientId);
+  const header = Buffer.allocUnsafe(4 + 2 + 2 + 4 + 2 + name.length);
+  const size = body.reduce((bytes, part) => bytes + part.length, header.length - 4);
+  let at = header.writeInt32BE(size, 0);
+  at = header.writeInt16BE(apiKey, at);
+  at = header.writeInt16BE(apiVersion, at);
+  at = header.writeInt32BE(correlationId, at);
+  at = header.writeInt16BE(name.length, at);
+  name.copy(header, at);
+  return header;
+}
+
+type RequestName = Pick<KafkajsRequest, "apiKey" | "apiVersion" | "apiName">;
+type Decoder = Pick<KafkajsResponse, "decode">;
 
 export interface Api {
   readonly apiKey: number;

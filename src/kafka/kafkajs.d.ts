@@ -17,6 +17,16 @@ interface KafkajsRequest {
   readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>;
 }
 
+/** A request that waits for its answer. */
+interface KafkajsEntry {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly apiName: string;
+  readonly correlationId: number;
+  readonly resolve: (answer: { readonly payload: Buffer }) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 interface KafkajsResponse {
   readonly decode: (payload: Buffer) => Promise<unknown>;
   readonly parse: (decoded: unknown) => Promise<unknown>;
@@ -36,13 +46,18 @@ interface KafkajsDefinition {
 }
 
 declare module "kafkajs/src/network/connection.js" {
+  import type RequestQueue from "kafkajs/src/network/requestQueue/index.js";
   export default class Connection {
+    readonly clientId: string;
+    readonly requestQueue: RequestQueue;
     constructor(options: Readonly<Record<string, unknown>>);
     connect(): Promise<boolean>;
     isConnected(): boolean;
     setVersions(versions: Readonly<Record<number, unknown>>): void;
     setSupportAuthenticationProtocol(supported: boolean): void;
+    /** Does nothing while the login holds. */
     authenticate(): Promise<void>;
+    nextCorrelationId(): number;
     send(exchange: KafkajsExchange): Promise<unknown>;
   }
 }
@@ -54,6 +69,14 @@ declare module "kafkajs/src/network/requestQueue/index.js" {
     throttleCheckTimeoutId: NodeJS.Timeout | null;
     scheduleCheckPendingRequests(): void;
     checkPendingRequests(): void;
+    maybeThrottle(forMs: number): void;
+    push(request: {
+      readonly entry: KafkajsEntry;
+      readonly expectResponse: boolean;
+      /** Null for that of the connection. */
+      readonly requestTimeout: number | null;
+      readonly sendRequest: () => void;
+    }): void;
   }
 }
 

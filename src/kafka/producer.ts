@@ -51,6 +51,8 @@ interface ProduceAnswer {
 
 const PRODUCE = 0;
 const PRODUCE_VERSION_MAX = 7;
+/** A larger buffer is not kept; most batches are bounded to less. */
+const SPARE_BYTES_MAX = 2 * 2 ** 20;
 /** Sequence numbers have 31 bits and begin again at 0. */
 const SEQUENCES = 2 ** 31;
 
@@ -58,6 +60,8 @@ export class Producer {
   readonly #options: ProducerOptions;
   #id: ProducerId | undefined;
   readonly #busy = new Set<string>();
+  /** The buffer of a batch that has arrived, for the next one. */
+  #spare: Buffer | undefined;
 
   constructor(options: ProducerOptions) {
     this.#options = options;
@@ -83,8 +87,11 @@ export class Producer {
       const id = (this.#id ??= await this.#initialise(signal));
       const sequence = id.sequences.get(lane) ?? 0;
       const timestampMs = this.#options.clock.wallMs();
-      const batch = encodeBatch(records, { ...id, firstSequence: sequence, timestampMs });
+      const spare = this.#spare;
+      this.#spare = undefined;
+      const batch = encodeBatch(records, { ...id, firstSequence: sequence, timestampMs }, spare);
       const baseOffset = await this.#deliver(target, batch, signal);
+      if (batch.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = Buffer.from(batch.buffer);
       id.sequences.set(lane, (sequence + records.length) % SEQUENCES);
       return baseOffset;
     } catch (error) {
@@ -152,25 +159,21 @@ export async function produce(
   const connection = await client.leaderConnection(topic, partition);
   const apiVersion = connection.version(PRODUCE, PRODUCE_VERSION_MAX);
   const timeoutMs = Math.min(30_000, client.requestTimeoutMs);
-  const body = produceRequest({ topic, partition }, batch, timeoutMs);
-  const answer = (await connection.exchange({
-    request: {
-      apiKey: PRODUCE,
-      apiVersion,
-      apiName: "Produce",
-      encode: () => Promise.resolve({ buf: body, buffer: body }),
-    },
-    response: definition("Produce", apiVersion)({ topicData: [] }).response,
-  })) as ProduceAnswer;
+  const head = produceHead({ topic, partition }, batch.length, timeoutMs);
+  const answer = (await connection.send(
+    { apiKey: PRODUCE, apiVersion, apiName: "Produce" },
+    [head, batch],
+    definition("Produce", apiVersion)({ topicData: [] }).response,
+  )) as ProduceAnswer;
   const result = answer.topics[0]?.partitions[0];
   assert(result !== undefined, "Kafka's answer to a produce request names no partition");
   return result;
 }
 
-/** Produce request, versions 3 to 8: no transaction, all replicas, one partition. */
-function produceRequest(
+/** Produce request, versions 3 to 8, up to its batch: no transaction, all replicas, one partition. */
+function produceHead(
   { topic, partition }: SendTarget,
-  batch: Buffer,
+  batchBytes: number,
   timeoutMs: number,
 ): Buffer {
   const name = Buffer.from(topic);
@@ -183,6 +186,6 @@ function produceRequest(
   at += name.copy(head, at);
   at = head.writeInt32BE(1, at);
   at = head.writeInt32BE(partition, at);
-  head.writeInt32BE(batch.length, at);
-  return Buffer.concat([head, batch]);
+  head.writeInt32BE(batchBytes, at);
+  return head;
 }

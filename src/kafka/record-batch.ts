@@ -25,11 +25,17 @@ const HEADER_BYTES = 61;
 /** Where the part that the checksum covers begins. */
 const ATTRIBUTES_AT = 21;
 const VARINT_MAX = 5;
+const GRAIN_BYTES = 128 * 1024;
 
-export function encodeBatch(records: readonly OutgoingRecord[], stamp: BatchStamp): Buffer {
+/** @param spare is filled if it is large enough; otherwise the batch has a buffer of its own. */
+export function encodeBatch(
+  records: readonly OutgoingRecord[],
+  stamp: BatchStamp,
+  spare?: Buffer,
+): Buffer {
   let most = HEADER_BYTES;
   for (const record of records) most += mostBytes(record);
-  const bytes = Buffer.allocUnsafe(most);
+  const bytes = spare !== undefined && spare.length >= most ? spare : bufferFor(most);
   let at = HEADER_BYTES;
   let delta = 0;
   for (const record of records) at = writeRecord(bytes, at, { record, delta: delta++ });
@@ -48,6 +54,11 @@ export function encodeBatch(records: readonly OutgoingRecord[], stamp: BatchStam
   bytes.writeInt32BE(records.length, 57);
   bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES_AT, at), 17);
   return bytes.subarray(0, at);
+}
+
+/** Somewhat larger, so that the next batch fits too. */
+function bufferFor(bytes: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES);
 }
 
 /** An upper bound: three bytes for each UTF-16 unit of text. */

@@ -132,6 +132,32 @@ describe("a connection", () => {
     expect(received()).toEqual(Buffer.concat([size, header, body]));
   });
 
+  test("lets us write a request ourselves, and rejects it when its socket is destroyed", async () => {
+    const { connection, socket } = await connect();
+    await connection.authenticate();
+    expect(connection.clientId).toBe("c");
+    const correlationId = connection.nextCorrelationId();
+    expect(connection.nextCorrelationId()).toBe(correlationId + 1);
+    const sendRequest = vi.fn();
+    const sending = new Promise((resolve, reject) => {
+      const entry = {
+        apiKey: 0,
+        apiVersion: 7,
+        apiName: "Produce",
+        correlationId,
+        resolve,
+        reject,
+      };
+      const request = { entry, expectResponse: true, requestTimeout: null, sendRequest };
+      connection.requestQueue.push(request);
+    });
+    expect(sendRequest).toHaveBeenCalledTimes(1);
+    socket().destroy(new Error("ended"));
+    await expect(sending).rejects.toMatchObject({ name: "KafkaJSConnectionError" });
+    connection.requestQueue.maybeThrottle(60_000);
+    expect(connection.requestQueue.throttledUntil).toBeGreaterThan(Date.now());
+  });
+
   test("rejects what is under way when its socket is destroyed with an error", async () => {
     const { connection, socket } = await connect();
     const sending = connection.send(request(Buffer.alloc(1)));
@@ -151,7 +177,7 @@ describe("a connection", () => {
       const { connection } = await connect();
       timer.mockClear();
       check.mockClear();
-      const queue = (connection as unknown as { requestQueue: RequestQueue }).requestQueue;
+      const queue = connection.requestQueue;
       queue.scheduleCheckPendingRequests();
       queue.scheduleCheckPendingRequests();
       expect(timer).not.toHaveBeenCalled();

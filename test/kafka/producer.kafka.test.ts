@@ -25,14 +25,14 @@ class LossyClient extends KafkaClient {
 
   override async leaderConnection(topic: string, partition: number): Promise<BrokerConnection> {
     const connection = await super.leaderConnection(topic, partition);
-    const exchange = async (what: KafkajsExchange): Promise<unknown> => {
-      const answer = await connection.exchange(what);
+    const send: BrokerConnection["send"] = async (...request) => {
+      const answer = await connection.send(...request);
       if (this.losses === 0) return answer;
       this.losses -= 1;
       throw this.lost;
     };
     const version = connection.version.bind(connection);
-    return { exchange, version } as unknown as BrokerConnection;
+    return { send, version } as unknown as BrokerConnection;
   }
 }
 

@@ -55,10 +55,11 @@ describe("CRC-32C", () => {
 });
 
 describe("a record batch", () => {
-  test("reads back as it was written", () => {
+  test("reads back as it was written, also in a buffer that held another one", () => {
     fc.assert(
-      fc.property(records, list => {
-        const [batch, ...rest] = [...decodeBatches(encodeBatch(list, stamp))];
+      fc.property(records, fc.constantFrom(0, 1_000, 200_000), (list, spareBytes) => {
+        const spare = Buffer.alloc(spareBytes, 0xee);
+        const [batch, ...rest] = [...decodeBatches(encodeBatch(list, stamp, spare))];
         expect(rest).toEqual([]);
         expect(batch).toMatchObject({ baseOffset: 0, nextOffset: list.length, control: false });
         const read = batch?.records() ?? [];
