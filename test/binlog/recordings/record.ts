@@ -64,6 +64,9 @@ const older = [
 const compressed = [
   "SET GLOBAL log_bin_compress = ON, GLOBAL log_bin_compress_min_len = 10",
   "CREATE TABLE plain (id INT PRIMARY KEY, v VARCHAR(100)) COMMENT = 'long enough to be compressed as well'",
+  "INSERT INTO plain VALUES (1, REPEAT('z', 90)), (2, REPEAT('y', 90)), (3, NULL)",
+  "UPDATE plain SET v = REPEAT('x', 95)",
+  "DELETE FROM plain WHERE id < 3",
 ];
 
 interface Recording {
