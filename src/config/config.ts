@@ -77,7 +77,8 @@ export type FormatConfig =
     }
   | { readonly type: "maxwell" | "column-list" | "row-events" | "row-data" | "activity" };
 
-export type SinkConfig = KafkaSinkConfig | RabbitmqSinkConfig | FileSinkConfig | StdoutSinkConfig;
+export type SinkConfig =
+  KafkaSinkConfig | RabbitmqSinkConfig | WebhookSinkConfig | FileSinkConfig | StdoutSinkConfig;
 
 export interface KafkaSinkConfig {
   readonly type: "kafka";
@@ -131,6 +132,39 @@ export interface RabbitmqDeclareConfig {
   /** Whether each routing key gets a queue of its own. */
   readonly queues: boolean;
   readonly queueType: "classic" | "quorum";
+}
+
+export interface WebhookSinkConfig {
+  readonly type: "webhook";
+  readonly delivery: "at-least-once";
+  /** At least one; the ids are unique. */
+  readonly routes: readonly WebhookRouteConfig[];
+  /** Requests in flight, for each route. */
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  /** Undefined: for ever. */
+  readonly retries: number | undefined;
+  readonly allowPrivate: boolean;
+  readonly tls: TlsConfig;
+  readonly park: ParkConfig | undefined;
+}
+
+export interface WebhookRouteConfig {
+  readonly id: string;
+  /** Patterns for `compileTableFilter`. */
+  readonly tables: readonly string[];
+  readonly events: readonly EventKind[];
+  /** May hold a user and a password, or a token: never to be printed. */
+  readonly url: string;
+  /** `whsec_…`; a request is signed with each. */
+  readonly secrets: readonly string[];
+}
+
+/** Where events of what fails are kept on disk. */
+export interface ParkConfig {
+  readonly dir: string;
+  /** For each route. */
+  readonly maxBytes: number;
 }
 
 export interface FileSinkConfig {

@@ -53,6 +53,18 @@ export function readSecret(
   return text.replace(/\r?\n$/, "");
 }
 
+/** A secret a line; lines without anything are passed over. */
+export function readSecretLines(
+  file: string,
+  where: Path,
+  collector: Collector,
+): readonly string[] | undefined {
+  const text = readText(file, where, collector);
+  if (text === undefined) return undefined;
+  warnIfShared(file, where, collector);
+  return text.split(/\r?\n/).filter(line => line !== "");
+}
+
 function warnIfShared(file: string, where: Path, { warnings }: Collector): void {
   if ((statSync(file).mode & READABLE_BY_OTHERS) === 0) return;
   warnings.push(

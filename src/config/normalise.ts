@@ -36,6 +36,7 @@ import type {
   SinkSettings,
   SourceSettings,
 } from "./schema.ts";
+import { normaliseWebhook } from "./webhook.ts";
 
 /** Below this, one batch and what waits for its acknowledgement no longer fit. */
 const SHARE_MIN_BYTES = 4 * 1024 ** 2;
@@ -235,6 +236,8 @@ function normaliseSink(settings: SinkSettings, path: Path, collector: Collector)
       return normaliseKafka(settings, path, collector);
     case "rabbitmq":
       return normaliseRabbitmq(settings, path, collector);
+    case "webhook":
+      return normaliseWebhook(settings, path, collector);
     case "file":
       return settings;
     case "stdout":

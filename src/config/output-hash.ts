@@ -11,6 +11,15 @@ function routing(sink: SinkConfig): object {
       return { type: sink.type, topic: sink.topic };
     case "rabbitmq":
       return { type: sink.type, exchange: sink.exchange, routingKey: sink.routingKey };
+    case "webhook":
+      return {
+        type: sink.type,
+        routes: sink.routes.map(({ id, tables, events }) => ({
+          id,
+          tables: [...new Set(tables)].sort(),
+          events: [...new Set(events)].sort(),
+        })),
+      };
     case "file":
       return { type: sink.type, path: sink.path, envelope: sink.envelope };
     case "stdout":

@@ -1,6 +1,6 @@
 /**
  * Settings that can be printed: values of fields that the schema marks as secret become asterisks,
- * whatever they are called and whatever they hold.
+ * whatever they are called and whatever they hold; of a URL marked so, the origin is left.
  */
 import { stringify } from "yaml";
 import { z } from "zod";
@@ -11,7 +11,7 @@ import type { Settings } from "./schema.ts";
 export const REDACTED = "********";
 
 interface Node {
-  readonly secret?: boolean | "url";
+  readonly secret?: boolean | "url" | "url path";
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
   readonly anyOf?: readonly Node[];
@@ -37,6 +37,7 @@ function hide(value: unknown, schema: Node): unknown {
   if (typeof value === "string" && shapes.some(shape => shape.secret === "url")) {
     return withoutPassword(value);
   }
+  if (shapes.some(shape => shape.secret === "url path")) return originOf(value);
   if (Array.isArray(value)) {
     const items = shapes.find(shape => shape.items !== undefined)?.items;
     return items === undefined ? value : value.map(item => hide(item, items));
@@ -57,6 +58,12 @@ function withoutPassword(url: string): string {
   const parsed = new URL(url);
   if (parsed.password !== "") parsed.password = REDACTED;
   return parsed.href;
+}
+
+/** Path and query hold a token as often as not, so only the origin is shown. */
+function originOf(value: unknown): unknown {
+  if (typeof value !== "string" || !URL.canParse(value)) return REDACTED;
+  return `${new URL(value).origin}/${REDACTED}`;
 }
 
 /** The schema and the alternatives that it names, to any depth. */

@@ -106,3 +106,16 @@ export function expectedWord(
   if (known === undefined) return `expected ${expected}`;
   return `${known} is not in this release yet; expected ${expected}`;
 }
+
+/** Adds the fault that `check` finds in a text; undefined is none. */
+export function checked(
+  schema: z.ZodString,
+  check: (value: string) => string | undefined,
+): z.ZodString {
+  return schema.check(context => {
+    const message = check(context.value);
+    if (message !== undefined) {
+      context.issues.push({ code: "custom", message, input: undefined });
+    }
+  });
+}

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import {
+  checked,
   choice,
   expectedWord,
   flag,
@@ -21,16 +22,7 @@ import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
 import { isRecord } from "./faults.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
-
-/** Adds the fault that `check` finds in a text; undefined is none. */
-function checked(schema: z.ZodString, check: (value: string) => string | undefined): z.ZodString {
-  return schema.check(context => {
-    const message = check(context.value);
-    if (message !== undefined) {
-      context.issues.push({ code: "custom", message, input: undefined });
-    }
-  });
-}
+import { webhookSinkSchema } from "./webhook.ts";
 
 const serverName = (): z.ZodString =>
   textMatching(/^[^\s/@]+$/, "a host name or an address, without a scheme and without a path");
@@ -362,15 +354,15 @@ const rabbitmqSinkSchema = z
     "Messages go to an exchange of RabbitMQ; delivery is `at-least-once`: see [rabbitmq.md](rabbitmq.md).",
   );
 
-const sinkTypes = ["kafka", "rabbitmq", "file", "stdout"];
+const sinkTypes = ["kafka", "rabbitmq", "webhook", "file", "stdout"];
 const sinkSchema = z
   .discriminatedUnion(
     "type",
-    [kafkaSinkSchema, rabbitmqSinkSchema, fileSinkSchema, stdoutSinkSchema],
+    [kafkaSinkSchema, rabbitmqSinkSchema, webhookSinkSchema, fileSinkSchema, stdoutSinkSchema],
     {
       error: issue =>
         isUnknownType(issue)
-          ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs", "webhook"])
+          ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs"])
           : "expected { type: kafka, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
     },
   )

@@ -18,11 +18,13 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set([
   "token",
 ]);
 
-/** Hides passwords in URLs and private keys; cuts what is too long. */
+/** Hides passwords in URLs, private keys and secrets of webhooks; cuts what is too long. */
 export function cleanText(text: string): string {
   if (text.includes("PRIVATE KEY-----")) return REDACTED;
   const short = text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
-  return short.replaceAll(/(:\/\/[^\s:@/]{0,200}):[^\s@/]{0,200}@/g, `$1:${REDACTED}@`);
+  return short
+    .replaceAll(/\bwhsec_[A-Za-z0-9+/=]+/g, `whsec_${REDACTED}`)
+    .replaceAll(/(:\/\/[^\s:@/]{0,200}):[^\s@/]{0,200}@/g, `$1:${REDACTED}@`);
 }
 
 export function cleanFields(fields: object, withStacks: boolean): Record<string, unknown> {

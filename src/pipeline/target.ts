@@ -7,7 +7,9 @@ import type {
   RabbitmqSinkConfig,
   SinkConfig,
   TlsConfig,
+  WebhookSinkConfig,
 } from "../config/config.ts";
+import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
@@ -22,6 +24,8 @@ import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { RabbitmqSink } from "../sinks/rabbitmq-sink.ts";
 import type { Sink } from "../sinks/sink.ts";
 import { StdoutSink } from "../sinks/stdout-sink.ts";
+import type { EndpointTls } from "../sinks/webhook-options.ts";
+import { ROUTE_SEPARATOR, WebhookSink } from "../sinks/webhook-sink.ts";
 import { CommitLogFile } from "../watcher/commit-log-file.ts";
 import type { ReplaceableCommitLog } from "../watcher/commit-log.ts";
 
@@ -74,6 +78,18 @@ export function makeTarget(options: TargetOptions): Target {
         router: routerOf(sink),
         backlogBytes,
       };
+    case "webhook":
+      return {
+        sink: new WebhookSink({
+          ...common,
+          ...sink,
+          pipeline: pipeline.name,
+          tls: certificates(sink.tls),
+        }),
+        commitLog: makeCommitLog(options),
+        router: routerOf(sink),
+        backlogBytes,
+      };
     case "file":
       return {
         sink: new FileSink({ ...common, ...sink }),
@@ -99,11 +115,22 @@ export function rabbitmqPlace(
   return { server, pipeline, exchange, declare };
 }
 
+/** The routes that want the table, whatever happens to its rows; empty if none does. */
+function webhookRouter({ routes }: WebhookSinkConfig): Router {
+  const filters = routes.map(({ id, tables }) => ({ id, wants: compileTableFilter(tables) }));
+  return (database, table) =>
+    filters
+      .filter(({ wants }) => wants(database, table))
+      .map(({ id }) => id)
+      .join(ROUTE_SEPARATOR);
+}
+
 /** Lines have no topics; an envelope names the table. */
 export function routerOf(sink: SinkConfig): Router {
   if (sink.type === "rabbitmq") {
     return (database, table) => routingKey(sink.routingKey, { database, table });
   }
+  if (sink.type === "webhook") return webhookRouter(sink);
   if (sink.type !== "kafka") return (database, table) => `${database}.${table}`;
   return (database, table) => topicName(sink.topic, { database, table });
 }
@@ -136,6 +163,12 @@ function tlsOptions({ mode, ca, cert, key }: TlsConfig): ConnectionOptions | und
   return {
     rejectUnauthorized: mode === "verify_ca" || mode === "verify_identity",
     ...(mode === "verify_identity" ? {} : { checkServerIdentity: () => undefined }),
+    ...certificates({ mode, ca, cert, key }),
+  };
+}
+
+function certificates({ ca, cert, key }: TlsConfig): EndpointTls {
+  return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

@@ -5,7 +5,11 @@ import { root } from "../support/bundle.ts";
 import { parse } from "./support.ts";
 
 const folder = join(root, "examples");
-const environment = { MYSQL_PASSWORD: "x", RABBITMQ_PASSWORD: "x" };
+const environment = {
+  MYSQL_PASSWORD: "x",
+  RABBITMQ_PASSWORD: "x",
+  WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+};
 
 /** The files that an example names belong to the machine that it is for. */
 const withoutFiles = (text: string): string =>

@@ -81,7 +81,8 @@ describe("secrets", () => {
     logger.info(error, `at mysql://cdc:${secret}@db`);
     logger.info({ pem: `-----BEGIN PRIVATE KEY-----\n${secret}` }, "e");
     logger.child({ token: secret }).info({}, "f");
-    expect(lines).toHaveLength(7);
+    logger.info({}, `signed with whsec_${secret}`);
+    expect(lines).toHaveLength(8);
     expect(lines.join("")).not.toContain(secret);
     expect(lines[3]).toContain("ER_X");
   });

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { addressKind } from "../../src/core/addresses.ts";
+
+test.each([
+  ["8.8.8.8", "public"],
+  ["172.32.0.1", "public"],
+  ["2606:4700::1111", "public"],
+  ["::ffff:8.8.8.8", "public"],
+  ["64:ff9b::808:808", "public"],
+  ["127.0.0.1", "private"],
+  ["127.255.0.9", "private"],
+  ["10.0.0.1", "private"],
+  ["172.16.0.1", "private"],
+  ["172.31.255.255", "private"],
+  ["192.168.1.1", "private"],
+  ["100.64.0.1", "private"],
+  ["::1", "private"],
+  ["[::1]", "private"],
+  ["fd00::1", "private"],
+  ["::ffff:127.0.0.1", "private"],
+  ["::ffff:7f00:1", "private"],
+  ["64:ff9b::a00:1", "private"],
+  ["0.0.0.0", "special"],
+  ["169.254.169.254", "special"],
+  ["::ffff:169.254.169.254", "special"],
+  ["::ffff:a9fe:a9fe", "special"],
+  ["64:ff9b::a9fe:a9fe", "special"],
+  ["fe80::1", "special"],
+  ["fe80::1%eth0", "special"],
+  ["224.0.0.1", "special"],
+  ["255.255.255.255", "special"],
+  ["ff02::1", "special"],
+  ["::", "special"],
+  ["::7f00:1", "special"],
+  ["2002:7f00:1::", "special"],
+  ["2001::1", "special"],
+  ["2001:db8::1", "special"],
+  ["example.com", undefined],
+  ["127.1", undefined],
+  ["", undefined],
+])("%s is %s", (address, kind) => {
+  expect(addressKind(address)).toBe(kind);
+});
