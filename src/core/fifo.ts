@@ -30,6 +30,11 @@ export class Fifo<T> {
     return item;
   }
 
+  /** What is in it, without taking it out. */
+  items(): readonly T[] {
+    return this.#items.slice(this.#head) as T[];
+  }
+
   /** Takes everything out. */
   takeAll(): T[] {
     const items = this.#items.slice(this.#head) as T[];

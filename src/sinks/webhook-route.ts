@@ -114,7 +114,7 @@ export class Route {
   #mustPark(lane: Lane): boolean {
     const { park } = this.#options;
     if (park === undefined || (lane.state === "busy" && !lane.sendsParked)) return false;
-    return this.#isFailing || lane.parking > 0 || park.count(lane.key) > 0;
+    return this.#isFailing || lane.parking > 0 || park.holds(lane.key);
   }
 
   /** It looks as if the endpoint would take nothing, whatever the row. */

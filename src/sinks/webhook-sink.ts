@@ -15,6 +15,7 @@ import type { Message, Sink, SinkEvents, SinkResume } from "./sink.ts";
 import { Endpoint } from "./webhook-endpoint.ts";
 import { Job, type JobEvents } from "./webhook-job.ts";
 import type { WebhookSinkOptions } from "./webhook-options.ts";
+import { checkNoStray, Park, parkPath } from "./webhook-park.ts";
 import { Route } from "./webhook-route.ts";
 
 /** Ids of routes stand in a destination, with this between them. */
@@ -27,6 +28,7 @@ export class WebhookSink implements Sink {
   readonly name = "webhook";
   readonly #options: WebhookSinkOptions;
   readonly #endpoints: Endpoint[] = [];
+  readonly #parks: Park[] = [];
   readonly #routes = new Map<string, Route>();
   /** By destination and operation. */
   readonly #routesOf = new Map<string, readonly Route[]>();
@@ -43,11 +45,20 @@ export class WebhookSink implements Sink {
   async open(_resume: SinkResume, events: SinkEvents, signal: AbortSignal): Promise<NextOffsets> {
     signal.throwIfAborted();
     this.#events = events;
-    for (const route of this.#options.routes) {
+    const { routes, park, pipeline } = this.#options;
+    if (park !== undefined) {
+      await checkNoStray(
+        park.dir,
+        pipeline,
+        routes.map(({ id }) => id),
+      );
+    }
+    for (const route of routes) {
       const endpoint = new Endpoint({ ...this.#options, ...route });
       this.#endpoints.push(endpoint);
       await endpoint.open();
-      this.#routes.set(route.id, this.#makeRoute(route.id, endpoint));
+      const park = await this.#openPark(route.id, signal);
+      this.#routes.set(route.id, this.#makeRoute(route.id, endpoint, park));
     }
     signal.throwIfAborted();
     for (const route of this.#routes.values()) route.start();
@@ -79,14 +90,24 @@ export class WebhookSink implements Sink {
     this.#isClosed = true;
     this.#room.notify();
     for (const route of this.#routes.values()) route.close();
-    await Promise.all(this.#endpoints.map(endpoint => endpoint.close()));
+    await Promise.all([...this.#endpoints, ...this.#parks].map(part => part.close()));
   }
 
-  #makeRoute(id: string, endpoint: Endpoint): Route {
+  async #openPark(route: string, signal: AbortSignal): Promise<Park | undefined> {
+    const { park: settings, pipeline, clock, logger, troubles } = this.#options;
+    if (settings === undefined) return undefined;
+    const path = parkPath(settings.dir, pipeline, route);
+    const park = new Park({ path, maxBytes: settings.maxBytes, clock, logger, troubles });
+    this.#parks.push(park);
+    await park.open(error => this.#fail(error), signal);
+    return park;
+  }
+
+  #makeRoute(id: string, endpoint: Endpoint, park: Park | undefined): Route {
     const { concurrency, retries, clock, logger, troubles, random = Math.random } = this.#options;
     return new Route({
       ...{ id, endpoint, concurrency, retries, clock, logger, troubles, random },
-      park: undefined,
+      park,
       events: {
         refused: async (message, { error, attempts }) =>
           this.#events?.refused(message, error, attempts),
