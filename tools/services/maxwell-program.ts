@@ -1,6 +1,6 @@
 /**
- * Where Maxwell comes from: its last release on Maven, and a class that Java no longer has. Its filters
- * could be written in JavaScript, and it asks of every value whether it came from there.
+ * Where Maxwell comes from: its last release on Maven, and what Java no longer has. Its filters could be
+ * written in JavaScript, and it asks of every value whether it came from there.
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,8 @@ import { step } from "./progress.ts";
 
 const version = "1.22.6";
 const cacheName = `maxwell-${version}`;
+/** Shows bytes within JSON. */
+const bindings = "javax.xml.bind:jaxb-api:2.3.1";
 /** Compiles without a JDK. */
 const compiler = { artifact: "org.eclipse.jdt:ecj:3.33.0", jar: "ecj-3.33.0.jar" };
 
@@ -27,7 +29,7 @@ export async function maxwellProgram(): Promise<string> {
   const folder = await cached(cacheName, building =>
     step(`fetching Maxwell ${version} with Maven (52 MB)`, async () => {
       const libs = join(building, "libs");
-      const artifacts = [`com.zendesk:maxwell:${version}`, compiler.artifact];
+      const artifacts = [`com.zendesk:maxwell:${version}`, bindings, compiler.artifact];
       await fetchWithMaven({ artifacts, goal: "copy-dependencies", folder: libs });
       await compile(join(libs, compiler.jar), join(building, "classes"));
     }),

@@ -1,6 +1,7 @@
 /** The areas, in the order in which `all` runs them. */
 import type { Check } from "./check.ts";
 import { coreChecks } from "./core.ts";
+import { destinationsChecks } from "./destinations.ts";
 import { productChecks } from "./product.ts";
 import { typesChecks } from "./types.ts";
 
@@ -8,6 +9,7 @@ export const areas = {
   core: coreChecks,
   product: productChecks,
   types: typesChecks,
+  destinations: destinationsChecks,
 } as const satisfies Record<string, Readonly<Record<string, Check>>>;
 
 export type AreaName = keyof typeof areas;
