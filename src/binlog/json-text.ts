@@ -4,14 +4,16 @@
  * It never becomes a JavaScript value: that would lose 64-bit integers, decimals, `1.0`, and a key called
  * `__proto__`. The format stands in sql-common/json_binary.h of the server's source.
  */
+import type { JsonTextTarget } from "../core/rows.ts";
 import { EventFault } from "./event-fault.ts";
 import { DecimalFormat } from "./numbers.ts";
 import { fractionText, packedDateText, packedTimeText } from "./temporals.ts";
 
 const LITERALS = ["null", "true", "false"] as const;
-/** Type bytes of values whose 16 bits stand in the entry itself. */
-const INLINE_16: ReadonlySet<number> = new Set([4, 5, 6]);
-const INLINE_32: ReadonlySet<number> = new Set([4, 5, 6, 7, 8]);
+/** Type bytes of values that stand in the entry itself: of 16 bits, and in large containers also of 32. */
+const INLINE_MIN = 4;
+const INLINE_16_MAX = 6;
+const INLINE_32_MAX = 8;
 
 const TIMESTAMP = 7;
 const DATE = 10;
@@ -23,103 +25,159 @@ const DECIMAL = 246;
 export const JSON_DEPTH_MAX = 100;
 
 export function jsonText(document: Buffer): string {
+  const plain = new PlainText();
+  writeJsonText(plain, document);
+  return plain.content;
+}
+
+/** The same, piece by piece. */
+export function writeJsonText(out: JsonTextTarget, document: Buffer): void {
   // MySQL itself shows a document of no bytes, which INSERT IGNORE can leave behind, as null.
-  if (document.length === 0) return "null";
-  return new JsonText(document).value(document.readUInt8(0), 1, 1);
+  if (document.length === 0) out.plain("null");
+  else new JsonText(out, document).value(document.readUInt8(0), 1, 1);
+}
+
+class PlainText implements JsonTextTarget {
+  content = "";
+
+  plain(text: string): void {
+    this.content += text;
+  }
+
+  integer(value: number): void {
+    this.content += String(value);
+  }
+
+  string(bytes: Buffer, start: number, end: number): void {
+    this.content += quoted(bytes, start, end);
+  }
+
+  any(text: string): void {
+    this.content += text;
+  }
 }
 
 /** Offsets in a damaged document can lead anywhere, also back to where they stand. */
 class JsonText {
+  readonly #out: JsonTextTarget;
   readonly #source: Buffer;
   /** Every byte belongs to one value; a document that takes more of them shows some again and again. */
   #bytesLeft: number;
+  /** Where the bytes end that `#variableBytes` has found. */
+  #variableEnd = 0;
 
-  constructor(source: Buffer) {
+  constructor(out: JsonTextTarget, source: Buffer) {
+    this.#out = out;
     this.#source = source;
     this.#bytesLeft = source.length;
   }
 
-  value(type: number, at: number, depth: number): string {
+  value(type: number, at: number, depth: number): void {
     const source = this.#source;
+    const out = this.#out;
     switch (type) {
       case 0:
       case 1:
-        return this.#container(at, { isObject: true, isLarge: type === 1, depth });
+        this.#container(at, true, type === 1, depth);
+        return;
       case 2:
       case 3:
-        return this.#container(at, { isObject: false, isLarge: type === 3, depth });
+        this.#container(at, false, type === 3, depth);
+        return;
       case 4:
-        return literalText(source.readUInt8(at));
+        out.plain(literalText(source.readUInt8(at)));
+        return;
       case 5:
-        return String(source.readInt16LE(at));
+        out.integer(source.readInt16LE(at));
+        return;
       case 6:
-        return String(source.readUInt16LE(at));
+        out.integer(source.readUInt16LE(at));
+        return;
       case 7:
-        return String(source.readInt32LE(at));
+        out.integer(source.readInt32LE(at));
+        return;
       case 8:
-        return String(source.readUInt32LE(at));
+        out.integer(source.readUInt32LE(at));
+        return;
       case 9:
-        return String(source.readBigInt64LE(at));
+        out.plain(String(source.readBigInt64LE(at)));
+        return;
       case 10:
-        return String(source.readBigUInt64LE(at));
+        out.plain(String(source.readBigUInt64LE(at)));
+        return;
       case 11:
-        return jsonDoubleText(source.readDoubleLE(at));
-      case 12:
-        return quoted(this.#variableBytes(at));
-      case 15:
-        return opaqueText(source.readUInt8(at), this.#variableBytes(at + 1));
+        out.plain(jsonDoubleText(source.readDoubleLE(at)));
+        return;
+      case 12: {
+        const start = this.#variableBytes(at);
+        out.string(source, start, this.#variableEnd);
+        return;
+      }
+      case 15: {
+        const start = this.#variableBytes(at + 1);
+        const data = source.subarray(start, this.#variableEnd);
+        out.any(opaqueText(source.readUInt8(at), data));
+        return;
+      }
       default:
         throw new EventFault(`it holds JSON of the unknown type ${type}`);
     }
   }
 
-  #container(
-    at: number,
-    { isObject, isLarge, depth }: { isObject: boolean; isLarge: boolean; depth: number },
-  ): string {
+  #container(at: number, isObject: boolean, isLarge: boolean, depth: number): void {
     if (depth > JSON_DEPTH_MAX) {
       throw new EventFault(`it holds JSON of more than ${JSON_DEPTH_MAX} levels`);
     }
     const source = this.#source;
+    const out = this.#out;
     const width = isLarge ? 4 : 2;
-    const uint = (offset: number): number =>
-      isLarge ? source.readUInt32LE(offset) : source.readUInt16LE(offset);
-    const inline = isLarge ? INLINE_32 : INLINE_16;
-    const count = uint(at);
+    const inlineMax = isLarge ? INLINE_32_MAX : INLINE_16_MAX;
+    const count = this.#uint(at, isLarge);
     const keys = at + 2 * width;
     const values = isObject ? keys + count * (width + 2) : keys;
     this.#spend(values + count * (width + 1) - at);
-    let text = isObject ? "{" : "[";
+    out.plain(isObject ? "{" : "[");
     for (let i = 0; i < count; i += 1) {
-      if (i > 0) text += ", ";
+      if (i > 0) out.plain(", ");
       if (isObject) {
         const key = keys + i * (width + 2);
-        text += `${quoted(this.#slice(at + uint(key), source.readUInt16LE(key + width)))}: `;
+        const start = at + this.#uint(key, isLarge);
+        const end = start + source.readUInt16LE(key + width);
+        this.#require(start, end);
+        out.string(source, start, end);
+        out.plain(": ");
       }
       const entry = values + i * (width + 1);
       const type = source.readUInt8(entry);
-      text += this.value(type, inline.has(type) ? entry + 1 : at + uint(entry + 1), depth + 1);
+      const isInline = type >= INLINE_MIN && type <= inlineMax;
+      this.value(type, isInline ? entry + 1 : at + this.#uint(entry + 1, isLarge), depth + 1);
     }
-    return text + (isObject ? "}" : "]");
+    out.plain(isObject ? "}" : "]");
   }
 
-  /** Bytes with their length in front: seven bits a byte, lowest first. */
-  #variableBytes(at: number): Buffer {
+  #uint(at: number, isLarge: boolean): number {
+    return isLarge ? this.#source.readUInt32LE(at) : this.#source.readUInt16LE(at);
+  }
+
+  /** Where bytes with their length in front begin: seven bits a byte, lowest first. */
+  #variableBytes(at: number): number {
     let length = 0;
     for (let i = 0; i < 5; i += 1) {
       const byte = this.#source.readUInt8(at + i);
       length += (byte & 0x7f) * 2 ** (7 * i);
-      if (byte < 0x80) return this.#slice(at + i + 1, length);
+      if (byte >= 0x80) continue;
+      const start = at + i + 1;
+      this.#variableEnd = start + length;
+      this.#require(start, this.#variableEnd);
+      return start;
     }
     throw new EventFault("it holds JSON with a length that does not end");
   }
 
-  #slice(start: number, length: number): Buffer {
-    if (start + length > this.#source.length) {
-      throw new EventFault("it holds JSON that is cut short");
-    }
-    this.#spend(length);
-    return this.#source.subarray(start, start + length);
+  /** That these bytes are there, and were not shown before. */
+  #require(start: number, end: number): void {
+    if (end > this.#source.length) throw new EventFault("it holds JSON that is cut short");
+    this.#spend(end - start);
   }
 
   #spend(bytes: number): void {
@@ -128,32 +186,9 @@ class JsonText {
   }
 }
 
-interface KeptText {
-  readonly bytes: Buffer;
-  readonly text: string;
-}
-
-const KEPT_LENGTH = 16;
-/** Short texts are mostly keys, and the same in every row: so many of the last ones are kept. */
-const kept = new Array<KeptText | undefined>(256);
-
 /** The text in these bytes as a JSON string. */
-function quoted(bytes: Buffer): string {
-  if (bytes.length > KEPT_LENGTH) return JSON.stringify(bytes.toString("utf8"));
-  let hash = bytes.length;
-  for (let i = 0; i < bytes.length; i += 1) hash = (hash * 31 + (bytes[i] as number)) & 0xff;
-  const found = kept[hash];
-  if (found !== undefined && isSame(found.bytes, bytes)) return found.text;
-  const text = JSON.stringify(bytes.toString("utf8"));
-  kept[hash] = { bytes: Buffer.from(bytes), text };
-  return text;
-}
-
-/** For so few bytes a loop beats the call into Buffer.equals. */
-function isSame(one: Buffer, other: Buffer): boolean {
-  if (one.length !== other.length) return false;
-  for (let i = 0; i < one.length; i += 1) if (one[i] !== other[i]) return false;
-  return true;
+function quoted(bytes: Buffer, start: number, end: number): string {
+  return JSON.stringify(bytes.toString("utf8", start, end));
 }
 
 function literalText(code: number): string {

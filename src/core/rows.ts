@@ -112,6 +112,20 @@ export interface StoredForm {
    * @throws if they are no value of the column's type.
    */
   readonly text: ((data: Buffer, start: number, length: number) => string) | undefined;
+  /** Writes a JSON document without making a text of it first; what it throws is the same. */
+  readonly writeJson?:
+    ((out: JsonTextTarget, data: Buffer, start: number, length: number) => void) | undefined;
+}
+
+/** Takes the text of a JSON document piece by piece. */
+export interface JsonTextTarget {
+  /** ASCII without quotes, backslashes and control characters. */
+  plain(text: string): void;
+  integer(value: number): void;
+  /** A string of the document: its content in UTF-8, from `start` to before `end`. */
+  string(bytes: Buffer, start: number, end: number): void;
+  /** Anything else, as it stands in the text. */
+  any(text: string): void;
 }
 
 /** Cells where MySQL put them. Of each cell `index` holds two numbers: start, and length or a mark. */
@@ -121,6 +135,8 @@ export interface StoredCells {
   readonly forms: readonly StoredForm[];
   /** Where the cells of an image begin in `index`. */
   first(row: number, image: Image): number;
+  /** As of `Rows`. */
+  cell(row: number, image: Image, column: number): Buffer;
 }
 
 /** Marks in the place of a length. */

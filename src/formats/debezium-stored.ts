@@ -9,8 +9,11 @@ import type { JsonWriter } from "./json-writer.ts";
 import type { StoredWriter } from "./object-writer.ts";
 
 const QUOTE = 0x22;
-const LETTER_T = 0x54;
+const DOT = 0x2e;
+const COLON = 0x3a;
 const LETTER_Z = 0x5a;
+
+type Text = NonNullable<StoredForm["text"]>;
 
 /** The writer for a column; undefined for one that has none here. */
 export function storedWriter(column: Column, form: StoredForm): StoredWriter | undefined {
@@ -29,15 +32,16 @@ export function storedWriter(column: Column, form: StoredForm): StoredWriter | u
         text && ((json, data, start, length) => json.ascii(realText(text(data, start, length))))
       );
     case "decimal":
-      return text && ((json, data, start, length) => writeQuoted(json, text(data, start, length)));
+      return text && decimal(column, form.size, text);
     case "char":
     case "varchar":
     case "text":
     case "enum":
     case "set":
-    case "json":
       if (text === undefined) return writeUtf8;
       return (json, data, start, length) => json.text(text(data, start, length));
+    case "json":
+      return form.writeJson && jsonDocument(form.writeJson);
     case "date":
       return date(column);
     case "datetime":
@@ -82,6 +86,14 @@ const writeSignedBigint: StoredWriter = (json, data, start) => {
 const writeUtf8: StoredWriter = (json, data, start, length) =>
   json.string(data, start, start + length);
 
+function jsonDocument(write: NonNullable<StoredForm["writeJson"]>): StoredWriter {
+  return (json, data, start, length) => {
+    json.byte(QUOTE);
+    write(json.inString, data, start, length);
+    json.byte(QUOTE);
+  };
+}
+
 /** Text without anything that JSON escapes. */
 function writeQuoted(json: JsonWriter, text: string): void {
   json.byte(QUOTE);
@@ -89,24 +101,101 @@ function writeQuoted(json: JsonWriter, text: string): void {
   json.byte(QUOTE);
 }
 
-const DATE_LENGTH = 10;
+const DIGITS_OF_GROUP = 9;
+const GROUP_BYTES = 4;
+const GROUP_MAX = 999_999_999;
+/** Bytes of a group of so many digits. */
+const BYTES_OF_DIGITS = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 
-/** `YYYY-MM-DD HH:MM:SS` with its fraction, as ISO writes it. */
-function timestamp(column: Column, text: NonNullable<StoredForm["text"]>): StoredWriter {
+/** Groups of nine digits, the first and the last perhaps of fewer; of a negative number all bits are inverted. */
+function decimal({ scale }: Column, size: number, text: Text): StoredWriter {
+  const lastDigits = scale % DIGITS_OF_GROUP;
+  const fractionBytes =
+    Math.floor(scale / DIGITS_OF_GROUP) * GROUP_BYTES + (BYTES_OF_DIGITS[lastDigits] as number);
+  const wholeBytes = size - fractionBytes;
+  const groups: number[] = [];
   return (json, data, start, length) => {
-    const moment = text(data, start, length);
-    if (moment.startsWith("0000")) {
+    const isNegative = byte(data, start) < 0x80;
+    if (isNegative || !readGroups(data, start, { size, wholeBytes, groups })) {
+      writeQuoted(json, text(data, start, length));
+      return;
+    }
+    const wholeGroups = Math.ceil(wholeBytes / GROUP_BYTES);
+    json.byte(QUOTE);
+    let i = 0;
+    while (i < wholeGroups - 1 && groups[i] === 0) i++;
+    json.integer(i < wholeGroups ? (groups[i++] as number) : 0);
+    while (i < wholeGroups) json.padded(groups[i++] as number, DIGITS_OF_GROUP);
+    if (scale > 0) json.byte(DOT);
+    for (let rest = scale; rest > 0; rest -= DIGITS_OF_GROUP) {
+      json.padded(groups[i++] as number, Math.min(rest, DIGITS_OF_GROUP));
+    }
+    json.byte(QUOTE);
+  };
+}
+
+/** False for a group that no server stores. */
+function readGroups(
+  data: Buffer,
+  start: number,
+  { size, wholeBytes, groups }: { size: number; wholeBytes: number; groups: number[] },
+): boolean {
+  let at = start;
+  let count = 0;
+  let left = wholeBytes % GROUP_BYTES || GROUP_BYTES;
+  let value = 0;
+  for (let i = 0; i < size; i++, at++) {
+    value = value * 256 + (i === 0 ? byte(data, at) - 0x80 : byte(data, at));
+    left -= 1;
+    if (left > 0 && i < size - 1) continue;
+    if (value > GROUP_MAX) return false;
+    groups[count++] = value;
+    value = 0;
+    left = GROUP_BYTES;
+  }
+  return true;
+}
+
+/** Seconds since 1970, then the fraction in as many bytes as its digits need: as ISO writes it. */
+function timestamp(column: Column, text: Text): StoredWriter {
+  const { scale } = column;
+  const fractionBytes = (scale + 1) >> 1;
+  // What is stored has an even number of digits.
+  const unwanted = POWERS_OF_TEN[2 * fractionBytes - scale] as number;
+  let lastDay = -1;
+  let date = Buffer.alloc(0);
+  return (json, data, start, length) => {
+    const seconds = data.readUInt32BE(start);
+    if (seconds === 0) {
       writeNoMoment(json, column);
       return;
     }
-    json.byte(QUOTE);
-    json.ascii(moment.slice(0, DATE_LENGTH));
-    json.byte(LETTER_T);
-    json.ascii(moment.slice(DATE_LENGTH + 1));
+    const day = Math.floor(seconds / SECONDS_PER_DAY);
+    if (day !== lastDay) {
+      date = Buffer.from(`"${text(data, start, length).slice(0, DATE_LENGTH)}T`);
+      lastDay = day;
+    }
+    const second = seconds - day * SECONDS_PER_DAY;
+    const minute = Math.floor(second / 60);
+    const hour = Math.floor(minute / 60);
+    json.raw(date);
+    json.padded(hour, 2);
+    json.byte(COLON);
+    json.padded(minute - hour * 60, 2);
+    json.byte(COLON);
+    json.padded(second - minute * 60, 2);
+    if (scale > 0) {
+      let fraction = 0;
+      for (let i = 0; i < fractionBytes; i++) fraction = fraction * 256 + byte(data, start + 4 + i);
+      json.byte(DOT);
+      json.padded(Math.floor(fraction / unwanted), scale);
+    }
     json.byte(LETTER_Z);
     json.byte(QUOTE);
   };
 }
+
+const DATE_LENGTH = 10;
 
 /** Day, month and year in five, four and fifteen bits, lowest first. */
 function date(column: Column): StoredWriter {

@@ -6,7 +6,8 @@
  * no column content can make a message that is not JSON.
  */
 import { isUtf8 } from "node:buffer";
-import type { Slice } from "./message-writer.ts";
+import type { JsonTextTarget } from "../core/rows.ts";
+import { JsonInString } from "./json-in-string.ts";
 
 /** Large enough that few are made, small enough that one message which waits long holds little. */
 const CHUNK_BYTES = 64 * 1024;
@@ -40,10 +41,16 @@ const escapes: readonly Buffer[] = Array.from({ length: 256 }, (_, byte) =>
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class JsonWriter {
-  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** Writes JSON within a string. */
+  readonly inString: JsonTextTarget = new JsonInString(this);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   /** Where what is being written begins. */
   #start = 0;
   #end = 0;
+  /** Where the last piece that was kept stands. */
+  keptData = this.#buffer;
+  keptStart = 0;
+  keptEnd = 0;
 
   /** Bytes written since the last `take` or `keep`. */
   get length(): number {
@@ -64,15 +71,18 @@ export class JsonWriter {
     return written;
   }
 
-  /** Leaves what was written where it stands, and goes on behind it. */
-  keep(): Slice {
+  /** Leaves what was written where it stands, tells where that is, and goes on behind it. */
+  keep(): void {
     if (this.#buffer.length > CHUNK_BYTES) {
-      const data = this.take();
-      return { data, start: 0, end: data.length };
+      this.keptData = this.take();
+      this.keptStart = 0;
+      this.keptEnd = this.keptData.length;
+      return;
     }
-    const kept = { data: this.#buffer, start: this.#start, end: this.#end };
+    this.keptData = this.#buffer;
+    this.keptStart = this.#start;
+    this.keptEnd = this.#end;
     this.#start = this.#end;
-    return kept;
   }
 
   #renew(): void {
@@ -136,15 +146,22 @@ export class JsonWriter {
     this.#reserve(1);
     this.#buffer[this.#end++] = QUOTE;
     this.#content(bytes, from, to);
+    this.byte(QUOTE);
   }
 
   /** A string with this content. */
   text(content: string): void {
+    this.byte(QUOTE);
+    this.content(content);
+    this.byte(QUOTE);
+  }
+
+  /** A part of what stands in a string. */
+  content(content: string): void {
     const { length } = content;
-    this.#reserve(6 * length + 2); // The longest escape of one character is six: \u0000.
+    this.#reserve(6 * length); // The longest escape of one character is six: \u0000.
     const buffer = this.#buffer;
     let end = this.#end;
-    buffer[end++] = QUOTE;
     for (let i = 0; i < length; i++) {
       const code = content.charCodeAt(i);
       if (code >= 0x80) {
@@ -160,13 +177,12 @@ export class JsonWriter {
         for (let j = 0; j < escape.length; j++) buffer[end++] = escape[j] as number;
       }
     }
-    buffer[end++] = QUOTE;
     this.#end = end;
   }
 
-  /** What stands in a string, and its closing quote. */
+  /** What stands in a string. */
   #content(bytes: Uint8Array, from: number, to: number): void {
-    this.#reserve(6 * (to - from) + 1); // The longest escape of one byte is six: \u0000.
+    this.#reserve(6 * (to - from)); // The longest escape of one byte is six: \u0000.
     const buffer = this.#buffer;
     let end = this.#end;
     let isValid = false;
@@ -188,8 +204,27 @@ export class JsonWriter {
         return;
       }
     }
+    this.#end = end;
+  }
+
+  /**
+   * Within a string, a string of plain characters: `\"…\"`. False, and nothing written, if it has others.
+   */
+  innerString(bytes: Uint8Array, from: number, to: number): boolean {
+    this.#reserve(to - from + 4);
+    const buffer = this.#buffer;
+    let end = this.#end;
+    buffer[end++] = BACKSLASH;
+    buffer[end++] = QUOTE;
+    for (let i = from; i < to; i++) {
+      const byte = bytes[i] as number;
+      if (kinds[byte] !== PLAIN) return false;
+      buffer[end++] = byte;
+    }
+    buffer[end++] = BACKSLASH;
     buffer[end++] = QUOTE;
     this.#end = end;
+    return true;
   }
 
   /** A string holding the bytes in base64, with its padding. */

@@ -1,5 +1,7 @@
 import {
+  ABSENT as ABSENT_CELL,
   CellState,
+  NULL as NULL_CELL,
   type Column,
   type Image,
   type Rows,
@@ -59,7 +61,38 @@ export class ObjectWriter {
   write(json: JsonWriter, rows: Rows, row: number, image: Image): void {
     const start = json.length;
     const cells = rows.stored;
-    const writers = cells && this.#storedWriters(cells);
+    if (cells) this.#writeStored(json, cells, row, image);
+    else this.#writeCanonical(json, rows, row, image);
+    // Each name begins with a comma; the first one becomes the opening brace.
+    if (json.length === start) json.byte(BRACE_OPEN);
+    else json.patch(start, BRACE_OPEN);
+    json.byte(BRACE_CLOSE);
+  }
+
+  #writeStored(json: JsonWriter, cells: StoredCells, row: number, image: Image): void {
+    const { data, index, forms } = cells;
+    const writers = this.#storedWriters(forms);
+    const columns = this.#columns;
+    const first = cells.first(row, image);
+    for (let i = 0; i < columns.length; i++) {
+      const column = columns[i] as number;
+      let at = first + 2 * column;
+      let source = image;
+      if (index[at + 1] === ABSENT_CELL && this.#absentFrom !== undefined) {
+        source = this.#absentFrom;
+        at = cells.first(row, source) + 2 * column;
+      }
+      const length = index[at + 1] as number;
+      if (length === ABSENT_CELL) continue;
+      json.raw(this.#names[i] as Buffer);
+      const write = writers[i];
+      if (length === NULL_CELL) json.raw(NULL);
+      else if (write) write(json, data, index[at] as number, length);
+      else (this.#canonical[i] as ValueWriter)(json, cells.cell(row, source, column));
+    }
+  }
+
+  #writeCanonical(json: JsonWriter, rows: Rows, row: number, image: Image): void {
     for (let i = 0; i < this.#columns.length; i++) {
       const column = this.#columns[i] as number;
       let source = image;
@@ -70,20 +103,12 @@ export class ObjectWriter {
       }
       if (state === CellState.absent) continue;
       json.raw(this.#names[i] as Buffer);
-      const writeStored = writers?.[i];
       if (state === CellState.null) json.raw(NULL);
-      else if (cells && writeStored) {
-        const at = cells.first(row, source) + 2 * column;
-        writeStored(json, cells.data, cells.index[at] as number, cells.index[at + 1] as number);
-      } else (this.#canonical[i] as ValueWriter)(json, rows.cell(row, source, column));
+      else (this.#canonical[i] as ValueWriter)(json, rows.cell(row, source, column));
     }
-    // Each name begins with a comma; the first one becomes the opening brace.
-    if (json.length === start) json.byte(BRACE_OPEN);
-    else json.patch(start, BRACE_OPEN);
-    json.byte(BRACE_CLOSE);
   }
 
-  #storedWriters({ forms }: StoredCells): readonly (StoredWriter | undefined)[] {
+  #storedWriters(forms: readonly StoredForm[]): readonly (StoredWriter | undefined)[] {
     this.#stored ??= this.#shapes.map((column, i) =>
       this.#storedWriter(column, forms[this.#columns[i] as number] as StoredForm),
     );

@@ -1,8 +1,10 @@
 /** A message whose bytes stand in buffers that it shares with its neighbours. */
-import type { Transaction, RowsOrigin } from "../core/entry.ts";
+import type { Change, Transaction, RowsOrigin } from "../core/entry.ts";
 import type { Operation } from "../core/rows.ts";
-import type { IdSuffix, Slice } from "../formats/message-writer.ts";
+import type { IdSuffix, MessageWriter } from "../formats/message-writer.ts";
 import type { Line, Message } from "../sinks/sink.ts";
+
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** What the messages of one table have in common. */
 export interface Route {
@@ -14,88 +16,99 @@ export interface Route {
   readonly keyed: boolean;
 }
 
-export interface MessageOrigin {
-  readonly route: Route;
-  readonly operation: Operation;
-  readonly transaction: Transaction;
-  readonly origin: RowsOrigin;
-  /** Number of the row within the transaction and table. */
-  readonly number: number;
-  readonly idSuffix: IdSuffix;
-}
-
 /** Texts and views are made when somebody asks for them: a line of a file needs none. */
-export class EncodedMessage implements Message {
+export class EncodedMessage implements Message, Line {
   readonly seq: number;
   readonly index: number;
-  readonly bytes: number;
-  readonly line: Line | undefined;
-  readonly #key: Slice | null;
-  readonly #from: MessageOrigin;
+  readonly operation: Operation;
+  /** Where the value stands; nowhere for a tombstone. */
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly #hasValue: boolean;
+  readonly #keyData: Buffer | undefined;
+  readonly #keyStart: number;
+  readonly #keyEnd: number;
+  readonly #route: Route;
+  readonly #transaction: Transaction;
+  readonly #origin: RowsOrigin;
+  readonly #number: number;
+  readonly #idSuffix: IdSuffix;
   #id: string | undefined;
   #keyBytes: Buffer | undefined;
 
+  /** The message that `out` has just been given, about row `number` of its transaction and table. */
   constructor(
     seq: number,
     index: number,
-    parts: { readonly key: Slice | null; readonly value: Slice | null },
-    from: MessageOrigin,
+    of: { readonly change: Change; readonly route: Route; readonly number: number },
+    written: { readonly out: MessageWriter; readonly idSuffix: IdSuffix },
   ) {
-    const { key, value } = parts;
+    const { change, route, number } = of;
+    const { out, idSuffix } = written;
+    const { hasValue } = out;
     this.seq = seq;
     this.index = index;
-    this.line = value ?? undefined;
-    this.#key = key;
-    this.#from = from;
-    this.bytes = (key ? key.end - key.start : 0) + (value ? value.end - value.start : 0);
+    this.operation = change.rows.operation;
+    this.data = hasValue ? out.valueData : NOTHING;
+    this.start = hasValue ? out.valueStart : 0;
+    this.end = hasValue ? out.valueEnd : 0;
+    this.#hasValue = hasValue;
+    this.#keyData = out.hasKey ? out.keyData : undefined;
+    this.#keyStart = out.keyStart;
+    this.#keyEnd = out.keyEnd;
+    this.#route = route;
+    this.#transaction = change.transaction;
+    this.#origin = change.origin;
+    this.#number = number;
+    this.#idSuffix = idSuffix;
+  }
+
+  get line(): Line | undefined {
+    return this.#hasValue ? this : undefined;
+  }
+
+  get bytes(): number {
+    const key = this.#keyData === undefined ? 0 : this.#keyEnd - this.#keyStart;
+    return key + this.end - this.start;
   }
 
   get id(): string {
-    if (this.#id === undefined) {
-      const { transaction, route, number, idSuffix } = this.#from;
-      this.#id = `${transaction.id}:${route.id}:${number}${idSuffix}`;
-    }
+    this.#id ??= `${this.transaction}:${this.#route.id}:${this.#number}${this.#idSuffix}`;
     return this.#id;
   }
 
   get destination(): string {
-    return this.#from.route.destination;
+    return this.#route.destination;
   }
 
   get table(): string {
-    return this.#from.route.id;
-  }
-
-  get operation(): Operation {
-    return this.#from.operation;
+    return this.#route.id;
   }
 
   get partitionKey(): Buffer {
-    return this.key ?? this.#from.route.partitionKey;
+    return this.key ?? this.#route.partitionKey;
   }
 
   get key(): Buffer | null {
-    return this.#key && (this.#keyBytes ??= bytesOf(this.#key));
+    if (this.#keyData === undefined) return null;
+    this.#keyBytes ??= this.#keyData.subarray(this.#keyStart, this.#keyEnd);
+    return this.#keyBytes;
   }
 
   get value(): Buffer | null {
-    return this.line === undefined ? null : bytesOf(this.line);
+    return this.#hasValue ? this.data.subarray(this.start, this.end) : null;
   }
 
   get transaction(): string {
-    return this.#from.transaction.id;
+    return this.#transaction.id;
   }
 
   get position(): string {
-    const { file, position } = this.#from.origin;
-    return `${file}:${position}`;
+    return `${this.#origin.file}:${this.#origin.position}`;
   }
 
   get keyed(): boolean {
-    return this.#from.route.keyed;
+    return this.#route.keyed;
   }
-}
-
-function bytesOf({ data, start, end }: Slice): Buffer {
-  return data.subarray(start, end);
 }

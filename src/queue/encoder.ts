@@ -3,7 +3,7 @@ import type { Change, Entry } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
-import { MessageWriter, type IdSuffix, type Slice } from "../formats/message-writer.ts";
+import { MessageWriter, type IdSuffix } from "../formats/message-writer.ts";
 import type { Message } from "../sinks/sink.ts";
 import { EncodedMessage, type Route } from "./encoded-message.ts";
 
@@ -20,7 +20,7 @@ export interface EncoderOptions {
 export class Encoder {
   readonly #options: EncoderOptions;
   readonly #routes = new WeakMap<TableShape, Route>();
-  readonly #out = new MessageWriter((idSuffix, key, value) => this.#add(idSuffix, key, value));
+  readonly #out = new MessageWriter((out, idSuffix) => this.#add(out, idSuffix));
   /** The row at hand, and the messages of its entry so far. */
   #messages: Message[] = [];
   #seq = 0;
@@ -68,13 +68,14 @@ export class Encoder {
     }
   }
 
-  #add(idSuffix: IdSuffix, key: Slice | null, value: Slice | null): void {
-    const { transaction, origin, rows } = this.#change as Change;
-    const route = this.#route as Route;
-    const { operation } = rows;
-    const from = { route, operation, transaction, origin, number: this.#number, idSuffix };
+  #add(out: MessageWriter, idSuffix: IdSuffix): void {
+    const of = {
+      change: this.#change as Change,
+      route: this.#route as Route,
+      number: this.#number,
+    };
     const index = this.#messages.length;
-    this.#messages.push(new EncodedMessage(this.#seq, index, { key, value }, from));
+    this.#messages.push(new EncodedMessage(this.#seq, index, of, { out, idSuffix }));
   }
 
   #routeOf(table: TableShape): Route {

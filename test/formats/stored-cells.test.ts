@@ -70,6 +70,16 @@ const fixed: readonly Stored[] = [
   ...bothSigns(MysqlType.longlong),
   storedOf({ type: MysqlType.float }),
   storedOf({ type: MysqlType.double }),
+  ...[
+    [10, 2],
+    [1, 0],
+    [9, 9],
+    [18, 9],
+    [19, 0],
+    [20, 10],
+    [65, 30],
+    [30, 1],
+  ].map(([size = 0, scale = 0]) => storedOf({ type: MysqlType.decimal, size, scale })),
   storedOf({ type: MysqlType.year }),
   storedOf({ type: MysqlType.bit, size: 1 }),
   storedOf({ type: MysqlType.bit, size: 13 }),
@@ -92,6 +102,54 @@ const prefixed: readonly Stored[] = [
   storedOf({ type: MysqlType.blob, size: 2, charset: "cp1251" }),
   storedOf({ type: MysqlType.blob, size: 2, charset: "binary" }),
 ];
+
+const JSON_STRING = 12;
+const SMALL_OBJECT = 0;
+const SMALL_ARRAY = 2;
+
+/** A document as MySQL stores it: texts, numbers and what is nested, in its small form. */
+type Document = Buffer | number | readonly Document[] | Members;
+
+interface Members {
+  readonly members: readonly (readonly [name: Buffer, value: Document])[];
+}
+
+function binaryJson(document: Document): Buffer {
+  if (typeof document === "number") {
+    const bytes = Buffer.alloc(9, 11);
+    bytes.writeDoubleLE(document, 1);
+    return bytes;
+  }
+  if (Buffer.isBuffer(document)) {
+    return Buffer.concat([Buffer.of(JSON_STRING, document.length), document]);
+  }
+  const isObject = "members" in document;
+  const keys = isObject ? document.members.map(([name]) => name) : [];
+  const values = (isObject ? document.members.map(([, value]) => value) : document).map(binaryJson);
+  const head = 4 + keys.length * 4 + values.length * 3;
+  const table = Buffer.alloc(head);
+  let end = head;
+  keys.forEach((key, i) => {
+    table.writeUInt16LE(end, 4 + i * 4);
+    table.writeUInt16LE(key.length, 6 + i * 4);
+    end += key.length;
+  });
+  values.forEach((value, i) => {
+    const entry = 4 + keys.length * 4 + i * 3;
+    table.writeUInt8(value[0] ?? 0, entry);
+    table.writeUInt16LE(end, entry + 1);
+    end += value.length - 1;
+  });
+  table.writeUInt16LE(values.length, 0);
+  table.writeUInt16LE(end, 2);
+  const type = isObject ? SMALL_OBJECT : SMALL_ARRAY;
+  return Buffer.concat([
+    Buffer.of(type),
+    table,
+    ...keys,
+    ...values.map(value => value.subarray(1)),
+  ]);
+}
 
 /** The two ways give the same text, or refuse the bytes both. */
 function expectSame(stored: Stored, cell: Buffer): void {
@@ -128,6 +186,37 @@ function possible({ column }: Stored, bytes: Uint8Array): Buffer {
 }
 
 describe("a stored cell", () => {
+  test("of json, whatever stands in it", () => {
+    const json = storedOf({ type: MysqlType.json, size: 4 });
+    const text = fc.oneof(
+      fc.string({ maxLength: 12 }),
+      fc.string({ unit: "binary", maxLength: 9 }),
+    );
+    const bytes = fc.oneof(
+      text.map(content => Buffer.from(content)),
+      fc.uint8Array({ maxLength: 12 }).map(content => Buffer.from(content)),
+    );
+    const { document } = fc.letrec<{ document: Document }>(tie => ({
+      document: fc.oneof(
+        { depthSize: "small", withCrossShrink: true },
+        bytes,
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.array(tie("document"), { maxLength: 4 }),
+        fc.array(fc.tuple(bytes, tie("document")), { maxLength: 4 }).map(members => ({ members })),
+      ),
+    }));
+    fc.assert(
+      fc.property(document, each => expectSame(json, binaryJson(each))),
+      { numRuns: 2_000 },
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), damaged =>
+        expectSame(json, Buffer.from(damaged)),
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
   test.each(fixed.map(stored => [nameOf(stored), stored] as const))("of %s", (_, stored) => {
     const { size } = stored.form;
     const extremes = [0x00, 0x7f, 0x80, 0xff].flatMap(byte => [

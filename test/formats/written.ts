@@ -1,7 +1,7 @@
 /** What a format writes for one row, as messages with bytes of their own. */
 import type { Change } from "../../src/core/entry.ts";
 import type { Format } from "../../src/formats/format.ts";
-import { MessageWriter, type IdSuffix, type Slice } from "../../src/formats/message-writer.ts";
+import { MessageWriter, type IdSuffix } from "../../src/formats/message-writer.ts";
 
 export interface WrittenMessage {
   readonly idSuffix: IdSuffix;
@@ -11,14 +11,16 @@ export interface WrittenMessage {
 
 export function written(format: Format, change: Change, row: number): WrittenMessage[] {
   const messages: WrittenMessage[] = [];
-  const out = new MessageWriter((idSuffix, key, value) => {
-    messages.push({ idSuffix, key: key && copy(key), value: value && copy(value) });
+  const out = new MessageWriter(({ hasKey, hasValue, ...at }, idSuffix) => {
+    const key = hasKey ? copy(at.keyData, at.keyStart, at.keyEnd) : null;
+    const value = hasValue ? copy(at.valueData, at.valueStart, at.valueEnd) : null;
+    messages.push({ idSuffix, key, value });
   });
   out.beginRow();
   format.write(change, row, out);
   return messages;
 }
 
-function copy({ data, start, end }: Slice): Buffer {
+function copy(data: Buffer, start: number, end: number): Buffer {
   return Buffer.from(data.subarray(start, end));
 }
