@@ -27,7 +27,12 @@ await build({
   minifySyntax: true,
   legalComments: "none",
   logLevel: "warning",
-  define: { __MUTANT__: JSON.stringify(values.mutant), __VERSION__: JSON.stringify(version) },
+  define: {
+    __MUTANT__: JSON.stringify(values.mutant),
+    __VERSION__: JSON.stringify(version),
+    // AWS's client would tell which versions of Node its next releases need: the user has this one.
+    "process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": '"true"',
+  },
   banner: {
     js: [
       "#!/usr/bin/env node",

@@ -21,6 +21,7 @@ import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
 import { rabbitmqFindings } from "./rabbitmq.ts";
+import { sqsFindings, type SqsPlace } from "./sqs.ts";
 import { captureTables, yearFindings, keyFindings, type CapturedTable } from "./tables.ts";
 
 export interface CheckOptions {
@@ -34,6 +35,8 @@ export interface CheckOptions {
   readonly kafka: KafkaClientOptions | undefined;
   /** Undefined without RabbitMQ. */
   readonly rabbitmq: RabbitmqPlace | undefined;
+  /** Undefined without SQS. */
+  readonly sqs: SqsPlace | undefined;
   readonly logger: Logger;
   /** What is down is waited for until this aborts. */
   readonly signal: AbortSignal;
@@ -80,7 +83,11 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       findings.push(...seen);
     }
     findings.push(...keyFindings(tables, compacted));
-    const { rabbitmq } = options;
+    const { rabbitmq, sqs } = options;
+    if (sqs !== undefined) {
+      const ask = (): Promise<readonly Finding[]> => sqsFindings(sqs, destinations, signal);
+      findings.push(...(await attempt(options, SQS, ask)));
+    }
     if (rabbitmq !== undefined) {
       const ask = (): Promise<readonly Finding[]> =>
         rabbitmqFindings(rabbitmq, destinations, signal);
@@ -157,6 +164,16 @@ const KAFKA: PlaceAsked = {
   name: "Kafka",
   reach: "sink.brokers: the host:port of brokers that are up",
   login: "sink.sasl: a user that Kafka knows, and its password",
+  unavailable: "SINK_UNAVAILABLE",
+};
+
+const SQS: PlaceAsked = {
+  check: "sqs.connection",
+  name: "SQS",
+  reach: "sink.queue, sink.region, sink.endpoint: a queue and where it is",
+  login:
+    "AWS credentials in the environment, a profile or a role, which permit sqs:SendMessage, sqs:GetQueueUrl " +
+    "and sqs:GetQueueAttributes on the queue",
   unavailable: "SINK_UNAVAILABLE",
 };
 

@@ -78,7 +78,12 @@ export type FormatConfig =
   | { readonly type: "maxwell" | "column-list" | "row-events" | "row-data" | "activity" };
 
 export type SinkConfig =
-  KafkaSinkConfig | RabbitmqSinkConfig | WebhookSinkConfig | FileSinkConfig | StdoutSinkConfig;
+  | KafkaSinkConfig
+  | SqsSinkConfig
+  | RabbitmqSinkConfig
+  | WebhookSinkConfig
+  | FileSinkConfig
+  | StdoutSinkConfig;
 
 export interface KafkaSinkConfig {
   readonly type: "kafka";
@@ -105,6 +110,20 @@ export interface SaslConfig {
   readonly mechanism: SaslMechanism;
   readonly username: string;
   readonly password: string;
+}
+
+export interface SqsSinkConfig {
+  readonly type: "sqs";
+  /** Name or URL of the queue, with the placeholders `{database}` and `{table}`. */
+  readonly queue: string;
+  /** Undefined: from the URL, or as AWS's clients find it. */
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly group: "key" | "table" | "schema";
+  readonly maxMessageBytes: number;
+  /** Requests at the same time. */
+  readonly inFlight: number;
+  readonly delivery: "at-least-once";
 }
 
 export interface RabbitmqSinkConfig {

@@ -25,6 +25,7 @@ import type { Path } from "./faults.ts";
 import { readSecret, readTls } from "./files.ts";
 import type { Collector } from "./files.ts";
 import { normaliseRabbitmq } from "./rabbitmq.ts";
+import { normaliseSqs } from "./sqs.ts";
 import { formatSize, parseSize } from "./scalars.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
 import type {
@@ -234,6 +235,8 @@ function normaliseSink(settings: SinkSettings, path: Path, collector: Collector)
   switch (settings.type) {
     case "kafka":
       return normaliseKafka(settings, path, collector);
+    case "sqs":
+      return normaliseSqs(settings, path, collector);
     case "rabbitmq":
       return normaliseRabbitmq(settings, path, collector);
     case "webhook":

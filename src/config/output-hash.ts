@@ -9,6 +9,8 @@ function routing(sink: SinkConfig): object {
   switch (sink.type) {
     case "kafka":
       return { type: sink.type, topic: sink.topic };
+    case "sqs":
+      return { type: sink.type, queue: sink.queue, group: sink.group };
     case "rabbitmq":
       return { type: sink.type, exchange: sink.exchange, routingKey: sink.routingKey };
     case "webhook":

@@ -21,6 +21,7 @@ import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
 import { isRecord } from "./faults.ts";
+import { endpointFault, queueTemplateFault } from "./sqs.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
 import { webhookSinkSchema } from "./webhook.ts";
 
@@ -354,16 +355,61 @@ const rabbitmqSinkSchema = z
     "Messages go to an exchange of RabbitMQ; delivery is `at-least-once`: see [rabbitmq.md](rabbitmq.md).",
   );
 
-const sinkTypes = ["kafka", "rabbitmq", "webhook", "file", "stdout"];
+const sqsSinkSchema = z
+  .strictObject({
+    type: z.literal("sqs"),
+    queue: checked(text(), queueTemplateFault).describe(
+      "Name or URL of the queue, with the placeholders `{database}` and `{table}`. A name that ends in " +
+        "`.fifo` is a FIFO queue. Queues are not made. Other characters than letters, digits, `-` and `_` of " +
+        "databases and tables become `_uXXXX`.",
+    ),
+    region: textMatching(/^[a-z0-9-]{1,50}$/, "a region such as eu-west-1")
+      .optional()
+      .describe(
+        "AWS region. Default: that of the queue's URL, then `AWS_REGION`, then that of the AWS profile.",
+      ),
+    endpoint: checked(text(), endpointFault)
+      .optional()
+      .describe("Address of the service, where it is not AWS's own."),
+    group: choice(["key", "table", "schema"])
+      .optional()
+      .describe(
+        "What shares a message group of a FIFO queue, and so keeps its order: the rows with the same key, " +
+          "the rows of a table, or those of a database. A group takes one message a request. Rows without " +
+          "primary key are grouped by table at least. Default: `key`.",
+      ),
+    max_message_bytes: integer(1_024, 1_048_576)
+      .default(1_048_576)
+      .describe(
+        "Bytes that a message may have with its attributes, and a request in all. What is larger is refused " +
+          "before it is sent.",
+      ),
+    in_flight: integer(1, 1_000)
+      .default(16)
+      .describe("Requests at the same time, of at most 10 messages each."),
+  })
+  .describe(
+    "Messages go to queues of Amazon SQS; delivery is `at-least-once`. Credentials are found as AWS's " +
+      "clients do: see [sqs.md](sqs.md).",
+  );
+
+const sinkTypes = ["kafka", "sqs", "rabbitmq", "webhook", "file", "stdout"];
 const sinkSchema = z
   .discriminatedUnion(
     "type",
-    [kafkaSinkSchema, rabbitmqSinkSchema, webhookSinkSchema, fileSinkSchema, stdoutSinkSchema],
+    [
+      kafkaSinkSchema,
+      sqsSinkSchema,
+      rabbitmqSinkSchema,
+      webhookSinkSchema,
+      fileSinkSchema,
+      stdoutSinkSchema,
+    ],
     {
       error: issue =>
         isUnknownType(issue)
-          ? expectedWord(typeOf(issue.input), sinkTypes, ["sqs"])
-          : "expected { type: kafka, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
+          ? expectedWord(typeOf(issue.input), sinkTypes, [])
+          : "expected { type: kafka, … }, { type: sqs, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
     },
   )
   .describe("Where the messages go.");
@@ -527,5 +573,6 @@ export type HttpSettings = NonNullable<z.output<typeof httpSchema>>;
 export type QueueSettings = z.output<typeof queueSchema>;
 export type PipelineSettings = z.output<typeof pipelineSchema>;
 export type SinkSettings = PipelineSettings["sink"];
+export type SqsSinkSettings = z.output<typeof sqsSinkSchema>;
 export type KafkaSinkSettings = z.output<typeof kafkaSinkSchema>;
 export type RabbitmqSinkSettings = Extract<SinkSettings, { type: "rabbitmq" }>;

@@ -6,7 +6,7 @@ import { checkPipeline, runningFinding, type Checked, type CheckOptions } from "
 import type { Config, PipelineConfig } from "../config/config.ts";
 import type { Finding } from "../core/finding.ts";
 import { silentLogger, type Logger } from "../core/logger.ts";
-import { kafkaClient, rabbitmqPlace, routerOf } from "./target.ts";
+import { kafkaClient, rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
 
 type Given = "config" | "pipeline" | "index" | "server" | "logger" | "signal";
 
@@ -34,11 +34,14 @@ export async function checkAll(config: Config, signal: AbortSignal): Promise<rea
   return [...distinct.values()];
 }
 
-function placesOf(pipeline: PipelineConfig): Pick<CheckOptions, "router" | "kafka" | "rabbitmq"> {
+function placesOf(
+  pipeline: PipelineConfig,
+): Pick<CheckOptions, "router" | "kafka" | "rabbitmq" | "sqs"> {
   const { sink, name } = pipeline;
   return {
     router: routerOf(sink),
     kafka: sink.type === "kafka" ? kafkaClient(sink) : undefined,
+    sqs: sink.type === "sqs" ? sqsPlace(sink) : undefined,
     rabbitmq: sink.type === "rabbitmq" ? rabbitmqPlace(name, sink) : undefined,
   };
 }

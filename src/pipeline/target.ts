@@ -5,10 +5,12 @@ import type {
   KafkaSinkConfig,
   PipelineConfig,
   RabbitmqSinkConfig,
+  SqsSinkConfig,
   SinkConfig,
   TlsConfig,
   WebhookSinkConfig,
 } from "../config/config.ts";
+import type { SqsPlace } from "../check/sqs.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
@@ -23,6 +25,9 @@ import { routingKey } from "../sinks/rabbitmq-message.ts";
 import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { RabbitmqSink } from "../sinks/rabbitmq-sink.ts";
 import type { Sink } from "../sinks/sink.ts";
+import { queueName } from "../sinks/queue-name.ts";
+import { regionOf } from "../sinks/sqs-client.ts";
+import { SqsSink } from "../sinks/sqs-sink.ts";
 import { StdoutSink } from "../sinks/stdout-sink.ts";
 import type { EndpointTls } from "../sinks/webhook-options.ts";
 import { ROUTE_SEPARATOR, WebhookSink } from "../sinks/webhook-sink.ts";
@@ -71,6 +76,19 @@ export function makeTarget(options: TargetOptions): Target {
         router: routerOf(sink),
         backlogBytes,
       };
+    case "sqs":
+      return {
+        sink: new SqsSink({
+          ...common,
+          client: { ...sqsPlace(sink).client, clock },
+          pipeline: pipeline.name,
+          grouping: sink.group,
+          maxMessageBytes: sink.maxMessageBytes,
+        }),
+        commitLog: makeCommitLog(options),
+        router: routerOf(sink),
+        backlogBytes,
+      };
     case "rabbitmq":
       return {
         sink: new RabbitmqSink({ ...common, ...sink, ...rabbitmqPlace(pipeline.name, sink) }),
@@ -107,6 +125,12 @@ export function makeTarget(options: TargetOptions): Target {
   }
 }
 
+export function sqsPlace(sink: SqsSinkConfig): SqsPlace {
+  const { queue, endpoint, inFlight, maxMessageBytes } = sink;
+  const region = sink.region ?? regionOf(queue) ?? regionOf(endpoint ?? "");
+  return { client: { region, endpoint, inFlightMax: inFlight }, queue, maxMessageBytes };
+}
+
 export function rabbitmqPlace(
   pipeline: string,
   { tls, host, port, vhost, user, password, heartbeatS, exchange, declare }: RabbitmqSinkConfig,
@@ -127,6 +151,9 @@ function webhookRouter({ routes }: WebhookSinkConfig): Router {
 
 /** Lines have no topics; an envelope names the table. */
 export function routerOf(sink: SinkConfig): Router {
+  if (sink.type === "sqs") {
+    return (database, table) => queueName(sink.queue, { database, table });
+  }
   if (sink.type === "rabbitmq") {
     return (database, table) => routingKey(sink.routingKey, { database, table });
   }

@@ -117,7 +117,11 @@ function secretFields(draw: Draw, files: Files, overrides: string[]): Document {
 }
 
 function pipeline(draw: Draw, index: number, files: Files): Document {
-  const sink = one(draw, [kafkaSink, rabbitmqSink, fileSink, stdoutSink])(draw, index, files);
+  const sink = one(draw, [kafkaSink, sqsSink, rabbitmqSink, fileSink, stdoutSink])(
+    draw,
+    index,
+    files,
+  );
   const isKafka = sink["type"] === "kafka";
   const logs = [{ type: "file" }, { type: "file", dir: "state" }];
   const topics = [{ type: "kafka" }, { type: "kafka", topic: "positions" }];
@@ -156,6 +160,15 @@ function kafkaSink(draw: Draw, _index: number, files: Files): Document {
 function fileSink(draw: Draw, index: number): Document {
   const path = `changes-${index}.jsonl`;
   return { type: "file", path, ...perhaps(draw, { envelope: draw(fc.boolean) }) };
+}
+
+function sqsSink(draw: Draw): Document {
+  return {
+    type: "sqs",
+    queue: one(draw, ["changes.fifo", "{database}-{table}.fifo", "https://sqs.x/1/q.fifo"]),
+    ...perhaps(draw, { group: one(draw, ["key", "table", "schema"]) }),
+    ...perhaps(draw, { region: "eu-west-1", max_message_bytes: 262_144, in_flight: 4 }),
+  };
 }
 
 function rabbitmqSink(draw: Draw, _index: number, files: Files): Document {
@@ -247,7 +260,7 @@ function pipelineFaults(item: Document, index: number, several: boolean): readon
     ...wrong(at("format", "type"), ["avro", "xml"], at("format")),
     ...wrong(at("snapshots"), [true]),
     ...wrong(at("sink"), [ABSENT, 5, "kafka"]),
-    ...wrong(at("sink", "type"), ["sqs", "redis"], at("sink")),
+    ...wrong(at("sink", "type"), ["kinesis", "redis"], at("sink")),
     ...wrong(at("sink", "brocers"), [["x"]]),
     ...(sink["type"] === "kafka" ? kafkaFaults(sink, at) : []),
     ...(sink["type"] === "file" ? wrong(at("sink", "path"), [...TEXT, ABSENT]) : []),

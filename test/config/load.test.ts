@@ -204,7 +204,7 @@ pipelines: [{ name: a, tables: [a.b], sink: { type: stdout }, commit_log: { type
       "source.user: is required: expected text",
       "source.usr: there is no such key",
       'pipelines[1].tables: is required: expected a list such as ["shop.*"]',
-      "pipelines[1].sink: is required: expected { type: kafka, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
+      "pipelines[1].sink: is required: expected { type: kafka, … }, { type: sqs, … }, { type: rabbitmq, … }, { type: file, … } or { type: stdout }",
       "log: expected keys and values",
       "pipelines[1].name: another pipeline has this name already",
     ]);
