@@ -5,6 +5,7 @@ import type { CheckContext } from "./check.ts";
 import { delivered, writeInOneTransaction } from "./one-transaction.ts";
 
 const KILLS = 3;
+const RSS_MAX_MB = 300;
 const ROWS_PER_STATEMENT = 2_000;
 
 export async function giant({ options, servers, mutant }: CheckContext): Promise<Outcome> {
@@ -13,6 +14,7 @@ export async function giant({ options, servers, mutant }: CheckContext): Promise
     ...{ name: "giant", options, mutant, mysql: await servers.mysql() },
     kafka: options.target === "kafka" ? await servers.kafka(1) : undefined,
     ddl: false,
+    rssMaxMb: RSS_MAX_MB,
   };
   return withCampaign(setup, async campaign => {
     const { product } = campaign;
