@@ -13,6 +13,7 @@ import {
 import { movePosition, showPosition, type PositionFlags } from "./position-command.ts";
 import { completionScript } from "./completion.ts";
 import { decodeCommand, parseLimit, type DecodeFlags } from "./decode-command.ts";
+import { redeliverCommand, type RedeliverFlags } from "./redeliver-command.ts";
 import { Reporter } from "./reporter.ts";
 import { endSoon, runCommand } from "./run-command.ts";
 import type { RunFlags } from "./run-command.ts";
@@ -89,6 +90,16 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
       endSoon(QUESTIONS_END_MS);
     });
   addPosition(program, reporter);
+  withConfigOptions(program.command("redeliver"))
+    .description("send the dead letters of a pipeline to its destination again, in their order")
+    .option("--pipeline <name>", "the pipeline, where several have dead letters")
+    .addHelpText("after", REDELIVER_HELP)
+    .action(
+      async (source: string | undefined, target: string | undefined, flags: RedeliverFlags) => {
+        await redeliverCommand({ source, target, flags, reporter });
+        endSoon(QUESTIONS_END_MS);
+      },
+    );
   addDecode(program, reporter);
   program
     .command("completion")
@@ -225,6 +236,15 @@ Examples:
   tidemark position set binlog.000003:4711
   tidemark position set 6db3edf2-e588-11f1-8730-02fc00000001:1-20013
   tidemark position set earliest mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092`;
+
+const REDELIVER_HELP = `
+Reads the letters in a file or in Kafka that on_refused.dead_letter names, from where the last call ended,
+and ends when the last of them is delivered. It stops at one that is refused again; mend the reason first.
+The pipeline may be running. How far it got stands in <pipeline>.redelivered.json beside the commit log.
+
+Examples:
+  tidemark redeliver --config tidemark.yaml
+  tidemark redeliver --config tidemark.yaml --pipeline shop`;
 
 const DECODE_HELP = `
 A line holds the rows of one event, or a statement such as ALTER TABLE; passwords in statements are left

@@ -66,6 +66,8 @@ export interface PipelineConfig {
   readonly events: readonly EventKind[];
   readonly format: FormatConfig;
   readonly sink: SinkConfig;
+  /** Where messages go that the sink's destination refuses; undefined: the pipeline stops. */
+  readonly deadLetter: SinkConfig | undefined;
   readonly commitLog: CommitLogConfig;
 }
 

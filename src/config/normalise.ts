@@ -122,15 +122,21 @@ function checkNames(items: readonly unknown[], faults: Faults): void {
 function checkFiles(pipelines: readonly (PipelineConfig | undefined)[], faults: Faults): void {
   const seen = new Set<string>();
   for (const [index, pipeline] of pipelines.entries()) {
-    if (pipeline?.sink.type !== "file") continue;
-    const path = resolve(pipeline.sink.path);
-    if (seen.has(path)) {
-      faults.add(
-        ["pipelines", index, "sink", "path"],
-        "another pipeline writes to this file already",
-      );
+    const sinks = [
+      [pipeline?.sink, ["sink"]],
+      [pipeline?.deadLetter, ["on_refused", "dead_letter"]],
+    ] as const;
+    for (const [sink, place] of sinks) {
+      if (sink?.type !== "file") continue;
+      const path = resolve(sink.path);
+      if (seen.has(path)) {
+        faults.add(
+          ["pipelines", index, ...place, "path"],
+          "another sink writes to this file already",
+        );
+      }
+      seen.add(path);
     }
-    seen.add(path);
   }
 }
 
@@ -206,6 +212,7 @@ function normalisePipeline(
   collector: Collector,
 ): PipelineConfig {
   const sink = normaliseSink(settings.sink, [...path, "sink"], collector);
+  const deadLetter = normaliseDeadLetter(settings, path, { sink, collector });
   const commitLog = normaliseCommitLog(settings);
   if (commitLog.type === "kafka") {
     if (sink.type !== "kafka") {
@@ -221,7 +228,21 @@ function normalisePipeline(
     settings.events.includes(event),
   );
   const { name, tables, format } = settings;
-  return { name, tables, events, format, sink, commitLog };
+  return { name, tables, events, format, sink, deadLetter, commitLog };
+}
+
+function normaliseDeadLetter(
+  { on_refused }: PipelineSettings,
+  path: Path,
+  { sink, collector }: { readonly sink: SinkConfig; readonly collector: Collector },
+): SinkConfig | undefined {
+  if (on_refused === "stop") return undefined;
+  const where = [...path, "on_refused", "dead_letter"];
+  const deadLetter = normaliseSink(on_refused.dead_letter, where, collector);
+  if (deadLetter.type === "kafka" && sink.type === "kafka" && deadLetter.topic === sink.topic) {
+    collector.faults.add([...where, "topic"], "must be another one than that of the sink");
+  }
+  return deadLetter;
 }
 
 function normaliseCommitLog(settings: PipelineSettings): CommitLogConfig {

@@ -414,6 +414,17 @@ const sinkSchema = z
   )
   .describe("Where the messages go.");
 
+const onRefusedSchema = z
+  .union([z.literal("stop"), z.strictObject({ dead_letter: sinkSchema })], {
+    error: "expected stop, or { dead_letter: { type: …, … } }",
+  })
+  .default("stop")
+  .describe(
+    "What becomes of a message that the destination refuses for good. `stop`: the pipeline ends before it. " +
+      "`dead_letter`: it goes to another sink, with the options of `sink`, together with the reason, and counts as " +
+      "delivered: see [dead-letters.md](dead-letters.md).",
+  );
+
 const commitLogSchema = z
   .discriminatedUnion(
     "type",
@@ -480,6 +491,7 @@ export const pipelineSchema = z.strictObject({
     .describe("Kinds of change to send."),
   format: formatSchema,
   sink: sinkSchema,
+  on_refused: onRefusedSchema,
   commit_log: commitLogSchema,
 });
 

@@ -14,7 +14,7 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../core/clock.ts";
 import type { NextOffsets } from "../core/checkpoint.ts";
-import { assert } from "../core/errors.ts";
+import { assert, type TidemarkError } from "../core/errors.ts";
 import { Wake } from "../core/signal.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
@@ -229,6 +229,7 @@ export class KafkaSink implements Sink {
       limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
       signal: this.#stop.signal,
       delivered: this.#delivered,
+      refused: (message, error) => this.#refused(message, error),
       failed: error => this.#fail(error),
     });
     return { sender, client };
@@ -242,6 +243,13 @@ export class KafkaSink implements Sink {
     this.#events?.delivered(message, { destination, partition: lane.partition, nextOffset });
     this.#room.notify();
   };
+
+  /** Kafka says at once that it refuses a message, and would say so again. */
+  async #refused(message: Message, error: TidemarkError): Promise<void> {
+    await this.#events?.refused(message, error, 1);
+    this.#backlogBytes -= messageBytes(message);
+    this.#room.notify();
+  }
 
   /** Runs something beside the caller; what it throws ends the sink. */
   #run(work: () => Promise<void>): void {

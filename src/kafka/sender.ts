@@ -3,6 +3,7 @@
  * into the next ones, so batches grow with the load by themselves.
  */
 import { TidemarkError } from "../core/errors.ts";
+import { unlessAborted } from "../core/retry.ts";
 import type { Message } from "../sinks/sink.ts";
 import { messageBytes, type BatchLimits, type Lane } from "./lane.ts";
 import type { Producer } from "./producer.ts";
@@ -15,6 +16,8 @@ export interface SenderOptions {
   readonly signal: AbortSignal;
   /** Called for each message, in the order of its lane. */
   readonly delivered: (lane: Lane, message: Message, nextOffset: number) => void;
+  /** Resolves when a message that Kafka refuses is safe elsewhere. */
+  readonly refused: (message: Message, error: TidemarkError) => Promise<void>;
   readonly failed: (error: unknown) => void;
 }
 
@@ -66,7 +69,10 @@ export class Sender {
     } catch (error) {
       const refused = error instanceof TidemarkError && error.code === "MESSAGE_REFUSED";
       if (!refused) throw error;
-      if (messages.length === 1) throw refusal(error, lane, messages[0] as Message);
+      if (messages.length === 1) {
+        await this.#refuse(lane, messages[0] as Message, error);
+        return;
+      }
       // Kafka refuses a batch as a whole: halves are sent until the message is found, or all fit.
       const half = messages.length >> 1;
       await this.#send(lane, messages.slice(0, half));
@@ -80,6 +86,12 @@ export class Sender {
     if (offset < lane.nextOffset) throw movedBack(lane, offset);
     if (signal.aborted) return;
     for (const message of messages) delivered(lane, message, ++offset);
+  }
+
+  /** The lane, and others of this sender, wait until the message is safe. */
+  #refuse(lane: Lane, message: Message, error: TidemarkError): Promise<void> {
+    const { refused, signal } = this.#options;
+    return unlessAborted(() => refused(message, refusal(error, lane, message)), signal);
   }
 
   #produce(lane: Lane, messages: readonly Message[]): Promise<number> {

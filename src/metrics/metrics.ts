@@ -300,7 +300,7 @@ export const METRICS: readonly Metric[] = [
     type: "counter",
     unit: "count",
     labels: ["pipeline"],
-    help: "Messages that the destination refused for good. Each ends its pipeline: see MESSAGE_REFUSED.",
+    help: "Messages that the destination refused for good: dead letters, or else the end of the pipeline (MESSAGE_REFUSED).",
     ofPipeline: ({ vitals }) => one(vitals.refused),
   },
   {

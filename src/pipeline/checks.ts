@@ -6,7 +6,8 @@ import { checkPipeline, runningFinding, type Checked, type CheckOptions } from "
 import type { Config, PipelineConfig } from "../config/config.ts";
 import type { Finding } from "../core/finding.ts";
 import { silentLogger, type Logger } from "../core/logger.ts";
-import { kafkaClient, rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
+import { kafkaClient } from "./clients.ts";
+import { rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
 
 type Given = "config" | "pipeline" | "index" | "server" | "logger" | "signal";
 

@@ -1,13 +1,11 @@
 /** The destination of a pipeline and its commit log, made from the configuration. */
-import type { ConnectionOptions } from "node:tls";
 import type {
   Config,
-  KafkaSinkConfig,
+  Delivery,
   PipelineConfig,
   RabbitmqSinkConfig,
   SqsSinkConfig,
   SinkConfig,
-  TlsConfig,
   WebhookSinkConfig,
 } from "../config/config.ts";
 import type { SqsPlace } from "../check/sqs.ts";
@@ -15,7 +13,6 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
-import type { KafkaClientOptions } from "../kafka/client.ts";
 import { CommitLogTopic } from "../kafka/commit-log-topic.ts";
 import { KafkaSink } from "../kafka/kafka-sink.ts";
 import { topicName } from "../kafka/topic-name.ts";
@@ -29,10 +26,12 @@ import { queueName } from "../sinks/queue-name.ts";
 import { regionOf } from "../sinks/sqs-client.ts";
 import { SqsSink } from "../sinks/sqs-sink.ts";
 import { StdoutSink } from "../sinks/stdout-sink.ts";
-import type { EndpointTls } from "../sinks/webhook-options.ts";
 import { ROUTE_SEPARATOR, WebhookSink } from "../sinks/webhook-sink.ts";
 import { CommitLogFile } from "../watcher/commit-log-file.ts";
 import type { ReplaceableCommitLog } from "../watcher/commit-log.ts";
+import { certificates, kafkaClient, tlsOptions } from "./clients.ts";
+import { DeadLetterSink } from "./dead-letter-sink.ts";
+import { letterName, letterStore } from "./letter-store.ts";
 
 export interface Target {
   readonly sink: Sink;
@@ -56,72 +55,50 @@ const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
 const FILE_BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
 export function makeTarget(options: TargetOptions): Target {
-  const { config, pipeline, logger, clock, vitals } = options;
+  const { config, pipeline } = options;
   const { sink } = pipeline;
   const most = sink.type === "file" ? FILE_BACKLOG_BYTES_MAX : BACKLOG_BYTES_MAX;
   const backlogBytes = Math.min(most, config.queue.memoryPerPipelineBytes / 4);
+  const { name } = pipeline;
+  const made = makeSink(sink, { ...options, name, backlogBytes, delivery: sink.delivery });
+  return {
+    sink: withDeadLetters(made, { ...options, backlogBytes }),
+    commitLog: makeCommitLog(options),
+    router: routerOf(sink),
+    backlogBytes,
+  };
+}
+
+interface SinkOptions extends Pick<TargetOptions, "logger" | "clock" | "vitals"> {
+  /** Of the pipeline, as the destination sees it. */
+  readonly name: string;
+  readonly backlogBytes: number;
+  readonly delivery: Delivery;
+}
+
+export function makeSink(sink: SinkConfig, options: SinkOptions): Sink {
+  const { logger, clock, vitals, name, backlogBytes, delivery } = options;
   const troubles = vitals?.sinkTroubles;
   const common = { logger, clock, troubles, backlogBytesMax: backlogBytes };
   switch (sink.type) {
-    case "kafka":
-      return {
-        sink: new KafkaSink({
-          ...common,
-          client: kafkaClient(sink),
-          pipeline: pipeline.name,
-          delivery: sink.delivery,
-          createTopics: sink.createTopics,
-        }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
-    case "sqs":
-      return {
-        sink: new SqsSink({
-          ...common,
-          client: { ...sqsPlace(sink).client, clock },
-          pipeline: pipeline.name,
-          grouping: sink.group,
-          maxMessageBytes: sink.maxMessageBytes,
-        }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
+    case "kafka": {
+      const { createTopics } = sink;
+      const client = kafkaClient(sink);
+      return new KafkaSink({ ...common, client, pipeline: name, delivery, createTopics });
+    }
+    case "sqs": {
+      const { group: grouping, maxMessageBytes } = sink;
+      const client = { ...sqsPlace(sink).client, clock };
+      return new SqsSink({ ...common, client, pipeline: name, grouping, maxMessageBytes });
+    }
     case "rabbitmq":
-      return {
-        sink: new RabbitmqSink({ ...common, ...sink, ...rabbitmqPlace(pipeline.name, sink) }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
+      return new RabbitmqSink({ ...common, ...sink, ...rabbitmqPlace(name, sink) });
     case "webhook":
-      return {
-        sink: new WebhookSink({
-          ...common,
-          ...sink,
-          pipeline: pipeline.name,
-          tls: certificates(sink.tls),
-        }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
+      return new WebhookSink({ ...common, ...sink, pipeline: name, tls: certificates(sink.tls) });
     case "file":
-      return {
-        sink: new FileSink({ ...common, ...sink }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
+      return new FileSink({ ...common, ...sink, delivery });
     case "stdout":
-      return {
-        sink: new StdoutSink({ ...common, ...sink }),
-        commitLog: makeCommitLog(options),
-        router: routerOf(sink),
-        backlogBytes,
-      };
+      return new StdoutSink({ ...common, ...sink });
   }
 }
 
@@ -129,6 +106,28 @@ export function sqsPlace(sink: SqsSinkConfig): SqsPlace {
   const { queue, endpoint, inFlight, maxMessageBytes } = sink;
   const region = sink.region ?? regionOf(queue) ?? regionOf(endpoint ?? "");
   return { client: { region, endpoint, inFlightMax: inFlight }, queue, maxMessageBytes };
+}
+
+function withDeadLetters(
+  sink: Sink,
+  options: TargetOptions & { readonly backlogBytes: number },
+): Sink {
+  const { pipeline, logger, clock, vitals, backlogBytes } = options;
+  const { deadLetter } = pipeline;
+  if (deadLetter === undefined) return sink;
+  // What stands behind the checkpoint is compared here, by id and not by order.
+  const delivery = "at-least-once";
+  const name = letterName(pipeline.name);
+  return new DeadLetterSink({
+    ...{ sink, logger, clock },
+    letters: makeSink(deadLetter, { ...options, name, delivery, backlogBytes }),
+    store: letterStore(deadLetter, { name, logger, clock }),
+    router: routerOf(deadLetter),
+    pipeline: pipeline.name,
+    onRefused: () => {
+      if (vitals !== undefined) vitals.refused += 1;
+    },
+  });
 }
 
 export function rabbitmqPlace(
@@ -179,25 +178,4 @@ export function makeCommitLog(options: TargetOptions): ReplaceableCommitLog {
     clock,
     troubles,
   });
-}
-
-export function kafkaClient({ brokers, tls, sasl }: KafkaSinkConfig): KafkaClientOptions {
-  return { brokers, clientId: "tidemark", ssl: tlsOptions(tls), sasl };
-}
-
-function tlsOptions({ mode, ca, cert, key }: TlsConfig): ConnectionOptions | undefined {
-  if (mode === "disabled") return undefined;
-  return {
-    rejectUnauthorized: mode === "verify_ca" || mode === "verify_identity",
-    ...(mode === "verify_identity" ? {} : { checkServerIdentity: () => undefined }),
-    ...certificates({ mode, ca, cert, key }),
-  };
-}
-
-function certificates({ ca, cert, key }: TlsConfig): EndpointTls {
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-  };
 }

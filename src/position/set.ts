@@ -14,9 +14,11 @@ import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import { split } from "../pipeline/dead-letter-sink.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
-import { kafkaClient, makeCommitLog, routerOf } from "../pipeline/target.ts";
+import { kafkaClient } from "../pipeline/clients.ts";
+import { makeCommitLog, routerOf } from "../pipeline/target.ts";
 import type { LastRecord } from "../watcher/commit-log.ts";
 import { Progress } from "../watcher/progress.ts";
 import { effectOf } from "./effect.ts";
@@ -112,6 +114,7 @@ function endsOf(
   const { topics, before, signal } = known;
   const { sink } = pipeline;
   if (sink.type !== "kafka") return endsWithoutTopics(pipeline);
-  const written = Object.keys(before.checkpoint?.next_offsets ?? {});
+  // Dead letters begin at their end wherever a checkpoint does not name them.
+  const written = Object.keys(split(before.checkpoint?.next_offsets).own ?? {});
   return topicEnds(kafkaClient(sink), [...new Set([...topics, ...written])], { logger, signal });
 }

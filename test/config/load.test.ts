@@ -55,6 +55,7 @@ describe("a minimal file", () => {
             tls: { mode: "disabled", ca: undefined, cert: undefined, key: undefined },
             sasl: undefined,
           },
+          deadLetter: undefined,
           commitLog: { type: "kafka", topic: "tidemark.commit-log" },
         },
       ],
@@ -133,7 +134,7 @@ describe("checks across fields", () => {
 pipelines:
   - { name: a, tables: [a.b], sink: { type: file, path: ./x } }
   - { name: b, tables: [a.b], sink: { type: file, path: x } }`,
-      "pipelines.b.sink.path: another pipeline writes to this file already",
+      "pipelines.b.sink.path: another sink writes to this file already",
     ],
     [
       "a commit log in Kafka without Kafka",

@@ -18,6 +18,7 @@ const pipeline: PipelineConfig = {
   events: ["insert", "update", "delete"],
   format: { type: "debezium", tombstones: true },
   sink,
+  deadLetter: undefined,
   commitLog: { type: "kafka", topic: "tidemark.commit-log" },
 };
 const file: SinkConfig = { type: "file", path: "a", envelope: false, delivery: "at-least-once" };

@@ -46,6 +46,16 @@ describe("a sink of type rabbitmq", () => {
     expect(faultsOf(() => parse(withSink(text)))).toEqual([expect.stringContaining(fault)]);
   });
 
+  test("takes dead letters, to another place than its own", () => {
+    const text = withSink("host: localhost");
+    const letters = "    on_refused: { dead_letter: { type: stdout } }\n";
+    expect(parse(text + letters).config.pipelines[0]?.deadLetter).toMatchObject({ type: "stdout" });
+    const same = "    on_refused: { dead_letter: { type: kafka, brokers: [kafka] } }\n";
+    expect(faultsOf(() => parse(MINIMAL + same))).toEqual([
+      "pipelines.shop.on_refused.dead_letter.topic: must be another one than that of the sink",
+    ]);
+  });
+
   test("hides the password of its URL, and no more of it", () => {
     const { settings } = parse(withSink("url: amqps://me:Pl4nted@rabbit/v"));
     expect(redact(settings)).toMatchObject({

@@ -244,21 +244,27 @@ describe("KafkaSink", () => {
     expect(nextOffsets(events)).toEqual(messages.map((_, i) => i + 1));
   });
 
-  test("names a message that Kafka refuses, and stops before it", async () => {
+  test("names a message that Kafka refuses, and goes on when it is safe", async () => {
     const topic = uniqueName("refused");
     await observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
     const sink = make();
     const events = new RecordedEvents();
+    let release = (): void => undefined;
+    events.buried = new Promise(resolve => (release = resolve));
     await sink.open(resumeAt({}, topic), events, never);
     const messages = makeMessages(0, 9, topic);
     const large = { ...makeMessage(4, topic), value: Buffer.alloc(5_000) };
     sink.write([...messages.slice(0, 4), large, ...messages.slice(5)]);
-    await events.until(() => events.failure !== undefined);
-    expect(events.failure?.code).toBe("MESSAGE_REFUSED");
+    await events.until(() => events.refusals.length > 0);
+    const { error, attempts } = events.refusals[0] ?? {};
+    expect([error?.code, attempts]).toEqual(["MESSAGE_REFUSED", 1]);
     for (const part of [large.id, large.position, topic, "MESSAGE_TOO_LARGE"]) {
-      expect(events.failure?.message).toContain(part);
+      expect(error?.message).toContain(part);
     }
     expect(events.ids).toEqual(messages.slice(0, 4).map(({ id }) => id));
+    release();
+    await events.untilDelivered(8);
+    expect(events.refusals).toHaveLength(1);
     const [records = []] = await observer.read(topic);
     expect(records.map(record => record.header("id"))).toEqual(events.ids);
   });
@@ -270,8 +276,8 @@ describe("KafkaSink", () => {
     const events = new RecordedEvents();
     await sink.open(resumeAt({}, topic), events, never);
     sink.write([makeMessage(0, topic), { ...makeMessage(1, topic), key: null }]);
-    await events.until(() => events.failure !== undefined);
-    expect(events.failure?.code).toBe("MESSAGE_REFUSED");
+    await events.until(() => events.refusals.length > 0);
+    expect(events.refusals[0]?.error.code).toBe("MESSAGE_REFUSED");
     expect(events.ids).toEqual([makeMessage(0, topic).id]);
   });
 
