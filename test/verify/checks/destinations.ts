@@ -1,7 +1,11 @@
 /** The checks of the area `destinations`, in the order in which they run. */
 import type { Check } from "./check.ts";
 import { maxwell } from "./maxwell.ts";
+import { outage } from "./outage.ts";
+import { sigkillWebhook } from "./webhooks.ts";
 
 export const destinationsChecks = {
+  "sigkill-webhook": sigkillWebhook,
+  outage,
   maxwell,
 } as const satisfies Record<string, Check>;

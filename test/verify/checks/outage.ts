@@ -1,0 +1,12 @@
+/** Each destination down for 30 s, and then frozen for 30 s, under load. */
+import { combined, type Outcome } from "../campaign.ts";
+import type { CheckContext } from "./check.ts";
+import { outageWebhook } from "./webhooks.ts";
+
+const parts = [outageWebhook];
+
+export async function outage(context: CheckContext): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const part of parts) outcomes.push(await part(context));
+  return combined(outcomes);
+}
