@@ -2,10 +2,12 @@
 import type { Check } from "./check.ts";
 import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
+import { poison } from "./poison.ts";
 import { sigkillWebhook } from "./webhooks.ts";
 
 export const destinationsChecks = {
   "sigkill-webhook": sigkillWebhook,
   outage,
+  poison,
   maxwell,
 } as const satisfies Record<string, Check>;
