@@ -29,11 +29,12 @@ export interface ProxyTarget {
   readonly port: number;
 }
 
-export async function startProxy(target: ProxyTarget): Promise<Proxy> {
+/** @param port a free one, unless it is named. */
+export async function startProxy(target: ProxyTarget, port = 0): Promise<Proxy> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", resolve);
   });
   return new TcpProxy(server, target);
 }

@@ -3,11 +3,15 @@ import type { Check } from "./check.ts";
 import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
+import { rates } from "./rates.ts";
+import { sigkillSqs } from "./sqs.ts";
 import { sigkillWebhook } from "./webhooks.ts";
 
 export const destinationsChecks = {
+  "sigkill-sqs": sigkillSqs,
   "sigkill-webhook": sigkillWebhook,
   outage,
   poison,
+  rates,
   maxwell,
 } as const satisfies Record<string, Check>;
