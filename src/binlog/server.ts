@@ -6,6 +6,7 @@
  */
 import { randomInt, randomUUID } from "node:crypto";
 import { TidemarkError } from "../core/errors.ts";
+import { isMariadbGtid } from "../core/gtid-set.ts";
 import type { MysqlConnectionOptions } from "./connection.ts";
 import { mysqlError } from "./mysql-errors.ts";
 import { errorOf, good, type Finding } from "../core/finding.ts";
@@ -19,13 +20,14 @@ import {
 } from "./server-settings.ts";
 import type { ReadTable, ReadTables } from "./definitions.ts";
 import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
+import { mariadbGtids, mariadbSetAt, mariadbSetBefore, subtractMariadb } from "./mariadb-gtids.ts";
 import { openReader } from "./open-reader.ts";
 import { asker, errnoOf, firstKnown, text, type Ask, type Row } from "./statement-answers.ts";
 import { connectForStatements } from "./statement-connection.ts";
 import { listTables, readTables } from "./table-reading.ts";
 
 export interface ServerIdentity {
-  /** "" for MariaDB, which has none. */
+  /** MariaDB has none: there its server_id stands for it. */
   readonly serverUuid: string;
   readonly serverId: number;
   readonly isMariaDb: boolean;
@@ -54,6 +56,8 @@ export interface SourceColumn {
 }
 
 const TIMEOUT_MS = 15_000;
+/** Where the first event of a binlog file begins. */
+const FILE_START = 4;
 const LOOK_SERVER_ID = 2 ** 32 - 2;
 const SCAN_SERVER_ID_MIN = 2 ** 31;
 const TABLES_A_QUESTION = 100;
@@ -76,9 +80,9 @@ export class MysqlServer {
     return this.#ask("the server's identity", async ask => {
       const variables = await settings(ask);
       const version = variables.get("version") ?? "";
-      const isMariaDb = /mariadb/i.test(version);
+      const isMariaDb = isMariadbVersion(version);
       return {
-        serverUuid: variables.get("server_uuid") ?? "",
+        serverUuid: variables.get("server_uuid") ?? `server_id-${variables.get("server_id")}`,
         serverId: Number(variables.get("server_id") ?? 0),
         isMariaDb,
         version,
@@ -134,11 +138,13 @@ export class MysqlServer {
       const rows = await firstKnown(ask, ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"]);
       const [row] = rows;
       if (!row) throw noBinlog();
-      return {
-        file: text(row, "File"),
-        position: Number(row["Position"]),
-        gtidSet: compact(text(row, "Executed_Gtid_Set")),
-      };
+      const file = text(row, "File");
+      const position = Number(row["Position"]);
+      const isToldHere = row["Executed_Gtid_Set"] !== undefined;
+      const gtidSet = isToldHere
+        ? text(row, "Executed_Gtid_Set")
+        : await mariadbSetAt(ask, file, position);
+      return { file, position, gtidSet: compact(gtidSet) };
     });
   }
 
@@ -148,11 +154,9 @@ export class MysqlServer {
       const variables = await settings(ask);
       const [oldest] = await ask("SHOW BINARY LOGS");
       if (!oldest) throw noBinlog();
-      return {
-        file: text(oldest, "Log_name"),
-        position: 4,
-        gtidSet: compact(variables.get("gtid_purged") ?? ""),
-      };
+      const file = text(oldest, "Log_name");
+      const gtidSet = variables.get("gtid_purged") ?? (await mariadbSetBefore(ask, file));
+      return { file, position: FILE_START, gtidSet: compact(gtidSet) };
     });
   }
 
@@ -206,6 +210,12 @@ export class MysqlServer {
   /** What the server has executed, and what of it is no longer in its binlog. */
   async gtids(): Promise<{ readonly executed: string; readonly purged: string }> {
     return this.#ask("its GTIDs", async ask => {
+      const [about] = await ask("SELECT VERSION() AS version");
+      if (isMariadbVersion(text(about, "version"))) {
+        const [oldest] = await ask("SHOW BINARY LOGS");
+        if (!oldest) throw noBinlog();
+        return mariadbGtids(ask, text(oldest, "Log_name"));
+      }
       const [row] = await ask(
         "SELECT @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged",
       );
@@ -215,6 +225,8 @@ export class MysqlServer {
 
   /** The transactions of `set` that are not in `taken`. */
   async subtractGtids(set: string, taken: string): Promise<string> {
+    if (set === "") return "";
+    if (isMariadbGtid(set)) return subtractMariadb(set, taken);
     return this.#ask("a comparison of GTID sets", async ask => {
       const [row] = await ask("SELECT GTID_SUBTRACT(?, ?) AS rest", [set, taken]);
       return compact(text(row, "rest"));
@@ -305,7 +317,8 @@ export class MysqlServer {
         serverId: LOOK_SERVER_ID,
         wants: () => false,
       });
-      for await (const events of reader.events({ kind: "position", file, position: 4 }, signal)) {
+      const start: DumpStart = { kind: "position", file, position: FILE_START };
+      for await (const events of reader.events(start, signal)) {
         for (const event of events) if (event.kind === "file") return event.fileCreated;
       }
       throw new TidemarkError("SOURCE_UNAVAILABLE", `MySQL did not begin to send ${file}.`);
@@ -346,6 +359,10 @@ export class MysqlServer {
       asking.abort();
     }
   }
+}
+
+function isMariadbVersion(version: string): boolean {
+  return /mariadb/i.test(version);
 }
 
 async function settings(ask: Ask): Promise<ServerSettings> {

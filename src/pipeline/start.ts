@@ -161,4 +161,4 @@ async function checkPlace(
 }
 
 /** Events that stand where one transaction has ended and the next has not begun. */
-const BETWEEN_TRANSACTIONS = /gtid|^(Format_desc|Rotate|Stop|Heartbeat)/i;
+const BETWEEN_TRANSACTIONS = /gtid|^(Format_desc|Rotate|Stop|Heartbeat|Binlog_checkpoint)/i;

@@ -123,4 +123,33 @@ describe("MariaDB", () => {
     );
     expect(imagesIn(await source.readAll(start))).toEqual(["after a=ü b=ä"]);
   });
+
+  test("tells its GTIDs by domain, and what of a set is lacking", async () => {
+    const { server } = source;
+    const { serverUuid, serverId, isMariaDb } = await server.inspect();
+    expect({ serverUuid, isMariaDb }).toEqual({
+      serverUuid: `server_id-${serverId}`,
+      isMariaDb: true,
+    });
+    const before = await server.currentPosition();
+    await source.run("SET gtid_domain_id = 7", "INSERT INTO t VALUES (7, '')");
+    await source.run("SET gtid_domain_id = 0", "DELETE FROM t");
+    const after = await server.currentPosition();
+    expect(before.gtidSet).toMatch(/^0-\d+-\d+$/);
+    expect(after.gtidSet).toMatch(/^0-\d+-\d+,7-\d+-1$/);
+    expect((await server.earliestPosition()).gtidSet).toBe("");
+    expect(await server.gtids()).toEqual({ executed: after.gtidSet, purged: "" });
+    const lacking = await server.subtractGtids(after.gtidSet, before.gtidSet);
+    expect(lacking).toBe(after.gtidSet);
+    expect(await server.subtractGtids(before.gtidSet, after.gtidSet)).toBe("");
+    await source.run("FLUSH BINARY LOGS");
+    const { file } = await source.now();
+    // It removes a file only when no transaction of it needs it for a recovery.
+    const purge = async (): Promise<string> => {
+      await source.run(`PURGE BINARY LOGS TO '${file}'`);
+      return (await server.gtids()).purged;
+    };
+    await expect.poll(purge, { timeout: 10_000 }).toBe(after.gtidSet);
+    expect((await server.earliestPosition()).gtidSet).toBe(after.gtidSet);
+  });
 });

@@ -1,106 +1,74 @@
 /**
- * Tables that are altered: between rows that are read at once, and between rows that are read later. With
- * row metadata FULL every row comes under the columns of its own time. With MINIMAL it does where that is
- * proven; otherwise Tidemark stops and says what to do. A value under a wrong name is the only wrong answer.
+ * Tables that are altered while Tidemark runs, while it is stopped, and many times while it is stopped.
+ * With row metadata FULL every row comes under the columns of its own time. With MINIMAL it does where that
+ * is proven; otherwise Tidemark stops and says what to do, and doing that goes on. A value under a wrong name
+ * is the only wrong answer.
  */
 import type { MysqlVersion } from "../../../tools/services/services.ts";
 import type { Figure, Outcome } from "../campaign.ts";
+import { rounds } from "../options.ts";
 import { progress } from "../progress.ts";
-import { FileRun, type BinlogPosition, type Envelope } from "../types/file-run.ts";
+import { AlteredTable, altersOf, shown } from "../types/altered-table.ts";
+import { FileRun, type BinlogPosition } from "../types/file-run.ts";
 import { TypesSource, type Metadata } from "../types/source.ts";
+import { until } from "../wait.ts";
+import type { CheckContext } from "./check.ts";
 
 const COMBINATIONS: readonly (readonly [version: MysqlVersion, metadata: Metadata])[] = [
   ["mysql-5", "MINIMAL"],
+  ["mysql-8", "FULL"],
+  ["mysql-8", "MINIMAL"],
   ["mysql-9", "FULL"],
   ["mysql-9", "MINIMAL"],
+  ["mariadb", "FULL"],
   ["mariadb", "MINIMAL"],
 ];
 
-const TABLE = "altered";
+const ALTERS = 20;
+const ALTERS_QUICK = 9;
 const ARRIVAL_TIMEOUT_MS = 60_000;
-const UNUSABLE = 65;
+const STOPPED = 65;
 
-/** In this order, each on what the one before left. */
-const ALTERS: readonly string[] = [
-  "ADD COLUMN first INT DEFAULT 1 FIRST",
-  "ADD COLUMN third VARCHAR(9) DEFAULT 'x' AFTER a",
-  "DROP COLUMN third",
-  "CHANGE a a2 INT",
-  "CHANGE a2 a INT",
-  // Two columns of one type change places by name: only the names tell.
-  "CHANGE a b INT, CHANGE b a INT",
-  "MODIFY a BIGINT",
-  "MODIFY a INT",
-  "MODIFY t VARCHAR(20) CHARACTER SET latin1",
-  "MODIFY t VARCHAR(20) CHARACTER SET utf8mb4",
-  "MODIFY u INT UNSIGNED",
-  "MODIFY u INT",
-  "MODIFY e ENUM('z','y','x')",
-  "MODIFY e ENUM('x','y','z')",
-  "MODIFY b INT AFTER t",
-  "MODIFY b INT FIRST",
-  "ADD COLUMN last INT",
-  "RENAME TO aside",
-  "DROP COLUMN first, ADD COLUMN first INT",
-  "DROP PRIMARY KEY, ADD PRIMARY KEY (id, a)",
-];
-
-export async function ddl(): Promise<Outcome> {
+export async function ddl({ options }: CheckContext): Promise<Outcome> {
   const figures: Record<string, Figure> = {};
   let ok = true;
   for (const [version, metadata] of COMBINATIONS) {
-    const { live, later, stopped, wrong } = await judge(version, metadata);
-    progress(`ddl: ${version} ${metadata}: ${live} live, ${later} later, ${stopped} stopped`);
-    for (const fault of wrong) progress(`ddl: ${version} ${metadata}: ${fault}`);
+    const count = rounds(options, ALTERS, ALTERS_QUICK);
+    const { live, resumed, moved, wrong } = await judge(version, metadata, count);
+    const name = `${version} ${metadata}`;
+    progress(`ddl: ${name}: ${live} live, ${resumed} resumed, ${moved} resumed behind the ALTER`);
+    for (const fault of wrong) progress(`ddl: ${name}: ${fault}`);
     Object.assign(figures, {
-      [`${version} ${metadata} live`]: live,
-      [`${version} ${metadata} later`]: later,
-      [`${version} ${metadata} stopped`]: stopped,
-      [`${version} ${metadata} wrong`]: wrong.length,
+      [`${name} live`]: live,
+      [`${name} resumed`]: resumed,
+      [`${name} moved`]: moved,
+      [`${name} wrong`]: wrong.length,
     });
-    ok &&= wrong.length === 0 && live === ALTERS.length;
-    ok &&= metadata === "FULL" ? later === ALTERS.length : later + stopped === ALTERS.length;
+    // One more than ALTERs: all of them in one stop.
+    ok &&= wrong.length === 0 && live === count;
+    ok &&= metadata === "FULL" ? resumed === count + 1 : resumed + moved === count + 1;
   }
   return { ok, void: false, figures };
 }
 
 interface Judgement {
-  /** ALTERs whose rows before and behind came right: while Tidemark ran, and when it began in front. */
+  /** ALTERs around which all rows came right while Tidemark ran. */
   live: number;
-  later: number;
-  /** ALTERs in front of which it could not begin, and said why. */
-  stopped: number;
+  /** Stops after which all rows came right. */
+  resumed: number;
+  /** Stops after which it said that it needs another position; all rows behind that came right. */
+  moved: number;
   readonly wrong: string[];
 }
 
-async function judge(version: MysqlVersion, metadata: Metadata): Promise<Judgement> {
+async function judge(version: MysqlVersion, metadata: Metadata, count: number): Promise<Judgement> {
   const source = await TypesSource.start(version, metadata);
-  const judgement: Judgement = { live: 0, later: 0, stopped: 0, wrong: [] };
+  const judgement: Judgement = { live: 0, resumed: 0, moved: 0, wrong: [] };
+  const alters = altersOf(version).slice(0, count);
   try {
-    await source.run(
-      `CREATE TABLE ${TABLE} (id INT PRIMARY KEY AUTO_INCREMENT, a INT, b INT, u INT,
-         t VARCHAR(20) CHARACTER SET utf8mb4, e ENUM('x','y','z'))`,
-    );
-    const starts: BinlogPosition[] = [];
-    const rows: string[] = [];
-    const run = new FileRun(source.mysql, await source.position());
-    try {
-      for (const alter of ALTERS) {
-        starts.push(await source.position());
-        rows.push(await insert(source));
-        await arrived(run, rows.length);
-        await change(source, alter);
-        rows.push(await insert(source));
-        const got = (await arrived(run, rows.length)).slice(-2).join(" ");
-        const want = rows.slice(-2).join(" ");
-        if (got === want) judgement.live += 1;
-        else judgement.wrong.push(`${alter}, live: ${got} instead of ${want}`);
-      }
-    } finally {
-      await run.dispose();
-    }
-    for (const [i, alter] of ALTERS.entries()) {
-      await beginIn(source, starts[i], { alter, want: rows.slice(2 * i), judgement });
+    await alterWhileRunning(source, alters, judgement);
+    for (const stops of [alters.map(alter => [alter]), [alters]]) {
+      await alterWhileStopped(source, stops, judgement);
     }
     return judgement;
   } finally {
@@ -108,65 +76,122 @@ async function judge(version: MysqlVersion, metadata: Metadata): Promise<Judgeme
   }
 }
 
-/** Renames there and back, so that the table stays where the next one expects it. */
-async function change(source: TypesSource, alter: string): Promise<void> {
-  await source.run(`ALTER TABLE ${TABLE} ${alter}`);
-  if (alter.startsWith("RENAME")) await source.run(`RENAME TABLE aside TO ${TABLE}`);
-}
-
-let written = 0;
-
-/** A row whose values all differ, as SELECT shows it under the columns of now. */
-async function insert(source: TypesSource): Promise<string> {
-  const columns = (await source.select(`SHOW COLUMNS FROM ${TABLE}`)).filter(
-    ({ Field: name }) => name !== "id",
-  );
-  const values = columns.map(({ Type: type = "" }) => {
-    written += 1;
-    if (type?.startsWith("enum")) return "'y'";
-    return type?.startsWith("varchar") ? `'é${written}'` : `${written}`;
-  });
-  const names = columns.map(({ Field: name }) => name);
-  await source.run(`INSERT INTO ${TABLE} (${names.join(", ")}) VALUES (${values.join(", ")})`);
-  const [row = {}] = await source.select(`SELECT * FROM ${TABLE} ORDER BY id DESC LIMIT 1`);
-  return JSON.stringify(Object.entries(row));
-}
-
-/** Names and values in the order of the columns. */
-function shown({ after }: Envelope): string {
-  return JSON.stringify(
-    Object.entries(after ?? {}).map(([name, value]) => [
-      name,
-      value !== null && typeof value === "object" && "text" in value ? value.text : value,
-    ]),
-  );
-}
-
-async function arrived(run: FileRun, count: number): Promise<readonly string[]> {
-  const messages = await run.until(() => run.messages().length >= count, ARRIVAL_TIMEOUT_MS);
-  return messages.map(shown);
-}
-
-async function beginIn(
+async function alterWhileRunning(
   source: TypesSource,
-  start: BinlogPosition | undefined,
-  { alter, want, judgement }: { alter: string; want: readonly string[]; judgement: Judgement },
+  alters: readonly string[],
+  judgement: Judgement,
 ): Promise<void> {
-  if (!start) return;
-  const run = new FileRun(source.mysql, start);
+  const table = await AlteredTable.create(source);
+  const reading = new Reading(new FileRun(source.mysql, await source.position()));
   try {
-    await run
-      .until(() => run.messages().length >= want.length, ARRIVAL_TIMEOUT_MS)
-      .catch(() => undefined);
-    const got = run.messages().map(shown);
-    const isRight = got.every((row, i) => row === want[i]);
-    const saysWhy = /binlog_row_metadata = FULL/.test(run.product.logTail(3));
-    if (!isRight)
-      judgement.wrong.push(`${alter}, later: ${got.join(" ")} instead of ${want.join(" ")}`);
-    else if (got.length === want.length) judgement.later += 1;
-    else if (run.product.ended?.code === UNUSABLE && saysWhy) judgement.stopped += 1;
-    else judgement.wrong.push(`${alter}, later: ${run.product.logTail(3)}`);
+    for (const alter of alters) {
+      await table.write();
+      const before = await reading.differenceTo(table.take());
+      await table.alter(alter);
+      await table.write();
+      const fault = before ?? (await reading.differenceTo(table.take()));
+      if (fault === undefined) judgement.live += 1;
+      else judgement.wrong.push(`${alter}, live: ${fault}`);
+    }
   } finally {
-    await run.dispose();
+    await reading.run.dispose();
   }
+}
+
+/** @param stops the ALTERs that are made in each of them. */
+async function alterWhileStopped(
+  source: TypesSource,
+  stops: readonly (readonly string[])[],
+  judgement: Judgement,
+): Promise<void> {
+  const table = await AlteredTable.create(source);
+  const reading = new Reading(new FileRun(source.mysql, await source.position()));
+  try {
+    for (const alters of stops) {
+      await table.write();
+      let fault = await reading.differenceTo(table.take());
+      fault ??= await reading.stop();
+      const before: string[] = [];
+      const behind: string[] = [];
+      let end = await source.position();
+      for (const alter of alters) {
+        await table.write();
+        before.push(...behind.splice(0), ...table.take());
+        await table.alter(alter);
+        end = await source.position();
+        await table.write();
+        behind.push(...table.take());
+      }
+      const outcome = fault ?? (await reading.resume({ before, behind, end }));
+      if (outcome === "resumed" || outcome === "moved") judgement[outcome] += 1;
+      else {
+        judgement.wrong.push(`${alters.join("; ")}, while stopped: ${outcome}`);
+        return; // What follows would be judged by what is in disorder already.
+      }
+    }
+  } finally {
+    await reading.run.dispose();
+  }
+}
+
+/** What was written while it was stopped: in front of the last ALTER and behind it, where that ended. */
+interface Written {
+  readonly before: readonly string[];
+  readonly behind: readonly string[];
+  readonly end: BinlogPosition;
+}
+
+class Reading {
+  readonly run: FileRun;
+  #judged = 0;
+
+  constructor(run: FileRun) {
+    this.run = run;
+  }
+
+  /** Waits for as many messages, or for the program's end. Undefined if they are what is wanted. */
+  async differenceTo(wanted: readonly string[]): Promise<string | undefined> {
+    const got = await this.#next(wanted.length);
+    if (got.join() === wanted.join()) return undefined;
+    return `${got.join(" ")} instead of ${wanted.join(" ")}\n${this.run.product.logTail(3)}`;
+  }
+
+  async #next(count: number): Promise<readonly string[]> {
+    const hasEnded = (): boolean => this.run.product.ended !== undefined;
+    await until(() => hasEnded() || this.run.messages().length >= this.#judged + count, {
+      what: `${count} messages`,
+      timeoutMs: ARRIVAL_TIMEOUT_MS,
+    }).catch(() => undefined); // The difference says what is lacking.
+    const got = this.run.messages().slice(this.#judged).map(shown);
+    this.#judged += got.length;
+    return got;
+  }
+
+  /** Undefined if it ended as it should. */
+  async stop(): Promise<string | undefined> {
+    const { code } = await this.run.product.terminate();
+    return code === 0 ? undefined : `it ended with ${code}: ${this.run.product.logTail(3)}`;
+  }
+
+  /** "resumed", "moved", or what is wrong. */
+  async resume({ before, behind, end }: Written): Promise<string> {
+    const { product } = this.run;
+    const wanted = [...before, ...behind];
+    product.start();
+    const got = await this.#next(wanted.length);
+    if (got.join() === wanted.join()) return "resumed";
+    const isPart = got.every((message, i) => message === before[i]);
+    if (!isPart || product.ended?.code !== STOPPED || !saysWhat(product.logTail(1))) {
+      return `${got.join(" ")} instead of ${wanted.join(" ")}\n${product.logTail(3)}`;
+    }
+    this.run.setPosition(end);
+    product.start();
+    return (await this.differenceTo(behind)) ?? "moved";
+  }
+}
+
+function saysWhat(line: string): boolean {
+  return (
+    /binlog_row_metadata = FULL/.test(line) && /begin behind the change .*position set/.test(line)
+  );
 }

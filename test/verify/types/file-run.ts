@@ -1,4 +1,5 @@
 /** The program under test, reading a server into a file from some place on. */
+import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,8 @@ export interface BinlogPosition {
   readonly position: number;
 }
 
+const CONFIG = "tidemark.yaml";
+
 export class FileRun {
   readonly product: Product;
   readonly #dir: string;
@@ -33,7 +36,7 @@ export class FileRun {
   constructor(mysql: Mysql, start: "earliest" | BinlogPosition) {
     this.#dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
     mkdirSync(join(this.#dir, "state"));
-    const config = join(this.#dir, "tidemark.yaml");
+    const config = join(this.#dir, CONFIG);
     writeFileSync(config, JSON.stringify(configOf(mysql, start)));
     const bundle = join(this.#dir, "tidemark.mjs");
     copyFileSync(builtBundle(undefined), bundle);
@@ -65,6 +68,14 @@ export class FileRun {
       { what: "every row arrives", timeoutMs },
     );
     return this.messages();
+  }
+
+  /** `tidemark position set`, while the program is stopped. */
+  setPosition({ file, position }: BinlogPosition): void {
+    const { bundle } = this.product;
+    const args = [bundle, "position", "set", `${file}:${position}`, "--config", CONFIG];
+    const set = spawnSync(process.execPath, args, { cwd: this.#dir, encoding: "utf8" });
+    if (set.status !== 0) throw new Error(`position set ended with ${set.status}: ${set.stderr}`);
   }
 
   async dispose(): Promise<void> {
