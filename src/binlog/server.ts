@@ -265,6 +265,19 @@ export class MysqlServer {
     });
   }
 
+  /** The columns of every primary key outside the system's own databases. */
+  async primaryKeyColumns(): Promise<readonly SourceColumn[]> {
+    return this.#ask("its keys", async ask => {
+      const rows = await ask(`
+        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col
+        FROM information_schema.STATISTICS
+        WHERE INDEX_NAME = 'PRIMARY'
+          AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+        ORDER BY db, name, SEQ_IN_INDEX`);
+      return rows.map(columnOf);
+    });
+  }
+
   /** Every YEAR outside the system's own databases. */
   async yearColumns(): Promise<readonly SourceColumn[]> {
     return this.#ask("its columns", async ask => {
@@ -274,11 +287,7 @@ export class MysqlServer {
         WHERE DATA_TYPE = 'year'
           AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
         ORDER BY db, name, ORDINAL_POSITION`);
-      return rows.map(row => ({
-        database: text(row, "db"),
-        table: text(row, "name"),
-        name: text(row, "col"),
-      }));
+      return rows.map(columnOf);
     });
   }
 
@@ -410,6 +419,10 @@ function noBinlog(): TidemarkError {
     "SOURCE_SETTING",
     "MySQL writes no binlog: start it with --log-bin and a --server-id.",
   );
+}
+
+function columnOf(row: Row): SourceColumn {
+  return { database: text(row, "db"), table: text(row, "name"), name: text(row, "col") };
 }
 
 /** GTID sets come with line breaks. */

@@ -22,7 +22,14 @@ import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
 import { rabbitmqFindings } from "./rabbitmq.ts";
 import { sqsFindings, type SqsPlace } from "./sqs.ts";
-import { captureTables, yearFindings, keyFindings, type CapturedTable } from "./tables.ts";
+import {
+  captureTables,
+  hiddenKeyFindings,
+  keyFindings,
+  yearFindings,
+  type CapturedTable,
+  type KeyFault,
+} from "./tables.ts";
 
 export interface CheckOptions {
   readonly config: Config;
@@ -31,6 +38,8 @@ export interface CheckOptions {
   readonly index: number;
   readonly server: MysqlServer;
   readonly router: (database: string, table: string) => string;
+  /** Why a column cannot be part of a key; undefined where columns are shown as they are. */
+  readonly keyFault: KeyFault | undefined;
   /** Undefined without Kafka. */
   readonly kafka: KafkaClientOptions | undefined;
   /** Undefined without RabbitMQ. */
@@ -119,7 +128,7 @@ interface Source {
 }
 
 async function checkSource(options: CheckOptions): Promise<Source> {
-  const { config, pipeline, index, server, router } = options;
+  const { config, pipeline, index, server, router, keyFault } = options;
   let tables: readonly CapturedTable[] = [];
   const needs = {
     serverIds: [config.source.serverId + index],
@@ -143,7 +152,11 @@ async function checkSource(options: CheckOptions): Promise<Source> {
     ({ tables } = captured);
     const years: readonly SourceColumn[] = tables.length === 0 ? [] : await server.yearColumns();
     const { version } = await server.inspect();
-    return [...captured.findings, ...yearFindings(tables, years, version)];
+    const hidden =
+      keyFault === undefined
+        ? []
+        : hiddenKeyFindings(tables, await server.primaryKeyColumns(), keyFault);
+    return [...captured.findings, ...yearFindings(tables, years, version), ...hidden];
   });
   return { findings: [...settings, ...found], tables };
 }

@@ -137,6 +137,26 @@ function addKey(table: SourceTable): string {
   return `ALTER TABLE ${quoted(table.database)}.${quoted(table.name)} ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`;
 }
 
+/** Says why a column of a key may not be hidden in the way that is configured; undefined if it may. */
+export type KeyFault = (database: string, table: string, column: string) => string | undefined;
+
+export function hiddenKeyFindings(
+  tables: readonly CapturedTable[],
+  keyColumns: readonly SourceColumn[],
+  keyFault: KeyFault,
+): readonly Finding[] {
+  const check = "tables.hidden_columns";
+  const captured = new Set(tables.map(idOf));
+  const faults = keyColumns
+    .filter(({ database, table }) => captured.has(`${database}.${table}`))
+    .flatMap(({ database, table, name }) => keyFault(database, table, name) ?? []);
+  if (faults.length === 0) {
+    return tables.length === 0 ? [] : [good(check, "Every captured row keeps its key.")];
+  }
+  const fix = "columns.hash instead of exclude, mask or truncate";
+  return faults.map(found => fault("CONFIG_INVALID", check, found, fix));
+}
+
 export function yearFindings(
   tables: readonly CapturedTable[],
   years: readonly SourceColumn[],

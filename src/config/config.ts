@@ -64,11 +64,40 @@ export interface PipelineConfig {
   readonly tables: readonly string[];
   /** Each at most once, in the order insert, update, delete. */
   readonly events: readonly EventKind[];
+  /** Undefined: every column is shown as it is. */
+  readonly columns?: ColumnsConfig | undefined;
+  /** Conditions by table; none lets every row through. */
+  readonly filter?: readonly FilterConfig[];
   readonly format: FormatConfig;
   readonly sink: SinkConfig;
   /** Where messages go that the sink's destination refuses; undefined: the pipeline stops. */
   readonly deadLetter: SinkConfig | undefined;
   readonly commitLog: CommitLogConfig;
+}
+
+/** Patterns for `compileColumnFilter`. */
+export interface ColumnsConfig {
+  readonly exclude: readonly string[];
+  readonly mask: readonly string[];
+  readonly hash: readonly string[];
+  readonly truncate: readonly { readonly column: string; readonly length: number }[];
+  readonly hashKey: string;
+}
+
+export interface FilterConfig {
+  /** A pattern for `compileTableFilter`. */
+  readonly table: string;
+  readonly where: Readonly<Record<string, ConditionConfig>>;
+}
+
+/** Values as text; each part that is there has to hold. */
+export interface ConditionConfig {
+  readonly in?: readonly (string | null)[];
+  readonly notIn?: readonly (string | null)[];
+  readonly lt?: string;
+  readonly lte?: string;
+  readonly gt?: string;
+  readonly gte?: string;
 }
 
 export type FormatConfig =

@@ -41,15 +41,32 @@ export function readSecret(
   path: Path,
   collector: Collector,
 ): string | undefined {
-  if (settings.password_file === undefined) return settings.password;
-  const where = [...path, "password_file"];
-  if (settings.password !== undefined) {
-    collector.faults.add(where, "cannot be there together with password");
+  const { password, password_file: file } = settings;
+  return readNamedSecret({ name: "password", value: password, file }, path, collector);
+}
+
+export interface NamedSecret {
+  readonly name: string;
+  readonly value: string | undefined;
+  /** What `<name>_file` says. */
+  readonly file: string | undefined;
+}
+
+/** From `<name>` or `<name>_file`; undefined if there is neither. */
+export function readNamedSecret(
+  { name, value, file }: NamedSecret,
+  path: Path,
+  collector: Collector,
+): string | undefined {
+  if (file === undefined) return value;
+  const where = [...path, `${name}_file`];
+  if (value !== undefined) {
+    collector.faults.add(where, `cannot be there together with ${name}`);
     return undefined;
   }
-  const text = readText(settings.password_file, where, collector);
+  const text = readText(file, where, collector);
   if (text === undefined) return "";
-  warnIfShared(settings.password_file, where, collector);
+  warnIfShared(file, where, collector);
   return text.replace(/\r?\n$/, "");
 }
 

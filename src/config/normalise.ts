@@ -23,6 +23,7 @@ import type {
 import { Faults, isRecord, valueAt } from "./faults.ts";
 import type { Path } from "./faults.ts";
 import { readSecret, readTls } from "./files.ts";
+import { normaliseColumns, normaliseFilter } from "./rows.ts";
 import type { Collector } from "./files.ts";
 import { normaliseRabbitmq } from "./rabbitmq.ts";
 import { normaliseSqs } from "./sqs.ts";
@@ -227,8 +228,18 @@ function normalisePipeline(
   const events = (["insert", "update", "delete"] as const).filter(event =>
     settings.events.includes(event),
   );
-  const { name, tables, format } = settings;
-  return { name, tables, events, format, sink, deadLetter, commitLog };
+  const { name, tables, format, columns } = settings;
+  if (format.type === "activity" && settings.filter.length > 0) {
+    collector.faults.add(
+      [...path, "filter"],
+      "the format activity tells of events and not of rows: take the filter out",
+    );
+  }
+  return {
+    ...{ name, tables, events, format, sink, deadLetter, commitLog },
+    columns: columns && normaliseColumns(columns, [...path, "columns"], collector),
+    ...(settings.filter.length === 0 ? {} : { filter: normaliseFilter(settings.filter) }),
+  };
 }
 
 function normaliseDeadLetter(

@@ -1,6 +1,6 @@
 /** Tells whether two runs of a pipeline would make the same messages and send them to the same places. */
-import { createHash } from "node:crypto";
-import type { PipelineConfig, SinkConfig } from "./config.ts";
+import { createHash, createHmac } from "node:crypto";
+import type { ColumnsConfig, PipelineConfig, SinkConfig } from "./config.ts";
 
 /** Raised when a release makes other messages from the same configuration. */
 const OUTPUT_VERSION = 1;
@@ -29,6 +29,12 @@ function routing(sink: SinkConfig): object {
   }
 }
 
+/** Another key makes other hashes, but cannot be learnt from here. */
+function columnsOf({ hashKey, ...patterns }: ColumnsConfig): object {
+  const key = createHmac("sha256", hashKey).update("output").digest("hex");
+  return { ...patterns, key };
+}
+
 /**
  * Hash of tables, events, columns, format and routing: what decides which messages come out, and where.
  * Brokers, passwords, queue sizes and the like are left out, as is the order of patterns and events.
@@ -38,8 +44,8 @@ export function outputHash(pipeline: PipelineConfig): string {
     version: OUTPUT_VERSION,
     tables: [...new Set(pipeline.tables)].sort(),
     events: [...new Set(pipeline.events)].sort(),
-    // No column can be chosen yet; the place is kept so that the first choice changes the hash.
-    columns: null,
+    columns: pipeline.columns === undefined ? null : columnsOf(pipeline.columns),
+    filter: pipeline.filter,
     format: pipeline.format,
     routing: routing(pipeline.sink),
   };

@@ -17,6 +17,7 @@ import {
   textMatching,
 } from "./scalars.ts";
 import { topicNameFault } from "../core/topic-name.ts";
+import { columnsSchema, filterSchema } from "./rows.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
 import { brokerFault } from "./broker.ts";
@@ -489,6 +490,8 @@ export const pipelineSchema = z.strictObject({
     .min(1, { error: "expected at least one of insert, update, delete" })
     .default(["insert", "update", "delete"])
     .describe("Kinds of change to send."),
+  columns: columnsSchema,
+  filter: filterSchema,
   format: formatSchema,
   sink: sinkSchema,
   on_refused: onRefusedSchema,

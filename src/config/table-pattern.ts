@@ -45,7 +45,7 @@ export function tablePatternFault(pattern: string): string | undefined {
  * Goes back to the last `*` only, which is enough for globs. A regular expression would try every way
  * to share the name between the stars, and take for ever on a pattern with many of them.
  */
-function matches(glob: readonly string[], name: readonly string[]): boolean {
+export function matchesGlob(glob: readonly string[], name: readonly string[]): boolean {
   let at = 0;
   let star = -1;
   let starAt = 0;
@@ -86,7 +86,7 @@ export function compileTableFilter(
     const databaseName = Array.from(database);
     const tableName = Array.from(table);
     const isMatch = (pattern: TablePattern): boolean =>
-      matches(pattern.database, databaseName) && matches(pattern.table, tableName);
+      matchesGlob(pattern.database, databaseName) && matchesGlob(pattern.table, tableName);
     return included.some(isMatch) && !excluded.some(isMatch);
   };
 }

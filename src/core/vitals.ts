@@ -103,6 +103,8 @@ export class Vitals {
   reconnects = 0;
   restarts = 0;
   refused = 0;
+  /** Rows that the filter held back. */
+  filtered = 0;
   checkpoints = 0;
   phase: Phase = "starting";
   phaseSinceMs: number;

@@ -296,6 +296,14 @@ export const METRICS: readonly Metric[] = [
     ],
   },
   {
+    name: "tidemark_rows_filtered_total",
+    type: "counter",
+    unit: "count",
+    labels: ["pipeline"],
+    help: "Rows that are not sent because a condition of the filter does not hold. They count as released.",
+    ofPipeline: ({ vitals }) => one(vitals.filtered),
+  },
+  {
     name: "tidemark_refused_total",
     type: "counter",
     unit: "count",

@@ -25,6 +25,7 @@ import { binlogWatch } from "./binlog-watch.ts";
 import { readGauges } from "./gauges.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
+import { makeRowRules } from "./row-rules.ts";
 import { makeTarget, type Target } from "./target.ts";
 
 export interface PipelineRun extends StopSignals {
@@ -167,6 +168,7 @@ function buildDelivering(run: PipelineRun, target: Target) {
       format: makeFormat(pipeline, clock),
       router: target.router,
       events: new Set(pipeline.events),
+      rules: makeRowRules(pipeline, () => (vitals.filtered += 1)),
     }),
     sink: target.sink,
     acknowledge: (seq, places) => {

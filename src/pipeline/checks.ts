@@ -7,6 +7,7 @@ import type { Config, PipelineConfig } from "../config/config.ts";
 import type { Finding } from "../core/finding.ts";
 import { silentLogger, type Logger } from "../core/logger.ts";
 import { kafkaClient } from "./clients.ts";
+import { makeColumnRules } from "./row-rules.ts";
 import { rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
 
 type Given = "config" | "pipeline" | "index" | "server" | "logger" | "signal";
@@ -37,9 +38,11 @@ export async function checkAll(config: Config, signal: AbortSignal): Promise<rea
 
 function placesOf(
   pipeline: PipelineConfig,
-): Pick<CheckOptions, "router" | "kafka" | "rabbitmq" | "sqs"> {
+): Pick<CheckOptions, "router" | "keyFault" | "kafka" | "rabbitmq" | "sqs"> {
   const { sink, name } = pipeline;
+  const columns = pipeline.columns && makeColumnRules(pipeline.columns);
   return {
+    keyFault: columns && ((...names) => columns.keyFault(...names)),
     router: routerOf(sink),
     kafka: sink.type === "kafka" ? kafkaClient(sink) : undefined,
     sqs: sink.type === "sqs" ? sqsPlace(sink) : undefined,

@@ -1,4 +1,5 @@
 /** Turns entries into messages: which rows give one, where it goes, and the id it has for ever. */
+import type { RowRules } from "../columns/row-rules.ts";
 import type { Change, Entry } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
@@ -15,6 +16,8 @@ export interface EncoderOptions {
   readonly router: Router;
   /** Operations that give messages; rows of others are counted and passed over. */
   readonly events: ReadonlySet<Operation>;
+  /** What formats may see of rows, and of which; all, if left out. */
+  readonly rules?: RowRules | undefined;
 }
 
 export class Encoder {
@@ -56,14 +59,17 @@ export class Encoder {
   }
 
   #encode(change: Change): void {
-    const { format } = this.#options;
+    const { format, rules } = this.#options;
     this.#change = change;
     this.#written = this.#messages.length;
+    const shown = rules === undefined ? change : rules.shown(change);
     this.#route = this.#routeOf(change.rows.table);
     for (let index = 0; index < change.count; index += 1) {
+      const row = change.first + index;
+      if (rules?.wants(change.rows, row) === false) continue;
       this.#number = change.firstNumber + index;
       this.#out.beginRow();
-      format.write(change, change.first + index, this.#out);
+      format.write(shown, row, this.#out);
       this.#written = this.#messages.length;
     }
   }
