@@ -122,7 +122,7 @@ source: { host: db, prot: 3306, password: ${SECRET}, pasword: ${SECRET}, tls: { 
 queue: { memory: 5MB, max_entries: none }
 pipelines:
   - { name: a, tables: [orders], sink: { type: kafka, brokers: [], delivery: exactly-once } }
-  - { name: a, tables: ["a.*"], format: avro, sink: { type: rabbitmq } }
+  - { name: a, tables: ["a.*"], format: avro, sink: { type: stdout, envelop: true } }
 htpp: { port: 8080 }
 `,
     );
@@ -139,7 +139,7 @@ htpp: { port: 8080 }
       "  pipelines[0].sink.brokers: expected at least one broker",
       "  pipelines[0].sink.delivery: exactly-once is not in this release yet; expected one of at-least-once, effectively-once",
       "  pipelines[1].format.type: expected one of debezium, row-events, maxwell, column-list, row-data, activity",
-      "  pipelines[1].sink.type: rabbitmq is not in this release yet; expected one of kafka, file, stdout",
+      "  pipelines[1].sink.envelop: there is no such key",
       "  htpp: there is no such key",
       "  pipelines[1].name: another pipeline has this name already",
     ]);
