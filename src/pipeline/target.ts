@@ -50,7 +50,8 @@ export interface TargetOptions {
   readonly vitals?: Vitals;
 }
 
-const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+/** Some batches on their way and as many to come. What waits for longer outlives collections, for nothing. */
+const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 /** A file takes one batch after the other: more than what is being made and written only costs memory. */
 const FILE_BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
