@@ -30,6 +30,7 @@ import {
   type CapturedTable,
   type KeyFault,
 } from "./tables.ts";
+import { webhookFindings } from "./webhook.ts";
 
 export interface CheckOptions {
   readonly config: Config;
@@ -101,6 +102,9 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       const ask = (): Promise<readonly Finding[]> =>
         rabbitmqFindings(rabbitmq, destinations, signal);
       findings.push(...(await attempt(options, RABBITMQ, ask)));
+    }
+    if (sink.type === "webhook" && options.untilAborted === true) {
+      findings.push(...(await webhookFindings(sink, signal)));
     }
     if (sink.type === "file") findings.push(await fileFinding(sink.path));
     if (commitLog.type === "file") findings.push(await commitLogFolderFinding(commitLog.dir));
