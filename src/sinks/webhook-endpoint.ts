@@ -31,6 +31,7 @@ export interface EndpointOptions extends ConnectorOptions {
   readonly clock: Clock;
 }
 
+const USER_AGENT = `tidemark/${__VERSION__}`;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** Nobody is left alone for longer, whatever they ask. */
@@ -90,19 +91,16 @@ export class Endpoint {
     });
   }
 
-  #headers(messageId: string, body: Buffer): Record<string, string> {
+  /** Names and values in turn, which the client takes as they stand. */
+  #headers(messageId: string, body: Buffer): string[] {
     const id = webhookId(messageId);
     const timestampS = Math.floor(this.#options.clock.wallMs() / 1000);
-    const headers: Record<string, string> = {
-      "content-type": "application/json",
-      "user-agent": `tidemark/${__VERSION__}`,
-      "webhook-id": id,
-      "webhook-timestamp": String(timestampS),
-    };
+    const headers = ["content-type", "application/json", "user-agent", USER_AGENT];
+    headers.push("webhook-id", id, "webhook-timestamp", String(timestampS));
     if (this.#keys.length > 0) {
-      headers["webhook-signature"] = signatures(this.#keys, { id, timestampS, body });
+      headers.push("webhook-signature", signatures(this.#keys, { id, timestampS, body }));
     }
-    if (this.#authorization !== undefined) headers["authorization"] = this.#authorization;
+    if (this.#authorization !== undefined) headers.push("authorization", this.#authorization);
     return headers;
   }
 }

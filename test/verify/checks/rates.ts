@@ -2,8 +2,9 @@
 import { combined, type Outcome } from "../campaign.ts";
 import type { CheckContext } from "./check.ts";
 import { ratesSqs } from "./sqs-rates.ts";
+import { ratesWebhook } from "./webhook-rates.ts";
 
-const parts = [ratesSqs];
+const parts = [ratesSqs, ratesWebhook];
 
 export async function rates(context: CheckContext): Promise<Outcome> {
   const outcomes: Outcome[] = [];
