@@ -106,7 +106,8 @@ export type FormatConfig =
       /** Whether a delete is followed by a message with the same key and no value. */
       readonly tombstones: boolean;
     }
-  | { readonly type: "maxwell" | "column-list" | "row-events" | "row-data" | "activity" };
+  | { readonly type: "row-events"; readonly heartbeatMs: number }
+  | { readonly type: "maxwell" | "column-list" | "row-data" | "activity" };
 
 export type SinkConfig =
   | KafkaSinkConfig

@@ -12,6 +12,7 @@ import type {
   Config,
   HttpConfig,
   KafkaSinkConfig,
+  FormatConfig,
   PipelineConfig,
   QueueConfig,
   SaslConfig,
@@ -228,7 +229,8 @@ function normalisePipeline(
   const events = (["insert", "update", "delete"] as const).filter(event =>
     settings.events.includes(event),
   );
-  const { name, tables, format, columns } = settings;
+  const { name, tables, columns } = settings;
+  const format = normaliseFormat(settings.format);
   if (format.type === "activity" && settings.filter.length > 0) {
     collector.faults.add(
       [...path, "filter"],
@@ -254,6 +256,11 @@ function normaliseDeadLetter(
     collector.faults.add([...where, "topic"], "must be another one than that of the sink");
   }
   return deadLetter;
+}
+
+function normaliseFormat(format: PipelineSettings["format"]): FormatConfig {
+  if (format.type !== "row-events") return format;
+  return { type: format.type, heartbeatMs: format.heartbeat_ms };
 }
 
 function normaliseCommitLog(settings: PipelineSettings): CommitLogConfig {

@@ -1,6 +1,6 @@
 /** Tells whether two runs of a pipeline would make the same messages and send them to the same places. */
 import { createHash, createHmac } from "node:crypto";
-import type { ColumnsConfig, PipelineConfig, SinkConfig } from "./config.ts";
+import type { ColumnsConfig, FormatConfig, PipelineConfig, SinkConfig } from "./config.ts";
 
 /** Raised when a release makes other messages from the same configuration. */
 const OUTPUT_VERSION = 1;
@@ -29,6 +29,11 @@ function routing(sink: SinkConfig): object {
   }
 }
 
+/** Heartbeats have no place in the order of messages. */
+function formatOf(format: FormatConfig): object {
+  return format.type === "row-events" ? { type: format.type } : format;
+}
+
 /** Another key makes other hashes, but cannot be learnt from here. */
 function columnsOf({ hashKey, ...patterns }: ColumnsConfig): object {
   const key = createHmac("sha256", hashKey).update("output").digest("hex");
@@ -46,7 +51,7 @@ export function outputHash(pipeline: PipelineConfig): string {
     events: [...new Set(pipeline.events)].sort(),
     columns: pipeline.columns === undefined ? null : columnsOf(pipeline.columns),
     filter: pipeline.filter,
-    format: pipeline.format,
+    format: formatOf(pipeline.format),
     routing: routing(pipeline.sink),
   };
   return createHash("sha256").update(JSON.stringify(output)).digest("hex").slice(0, 32);

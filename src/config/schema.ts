@@ -157,7 +157,15 @@ const plainFormat = <const Type extends keyof typeof plainFormats>(type: Type) =
   z.strictObject({ type: z.literal(type) }).describe(plainFormats[type]);
 
 const rowEventsFormatSchema = z
-  .strictObject({ type: z.literal("row-events") })
+  .strictObject({
+    type: z.literal("row-events"),
+    heartbeat_ms: integer(0, 3_600_000)
+      .default(30_000)
+      .describe(
+        "After so many milliseconds without a message a heartbeat is sent; 0: none. A file gets none: its " +
+          "lines are counted after a restart.",
+      ),
+  })
   .describe("`row_insert`, `row_update` with the columns that changed, `row_delete`.");
 
 const formatNames = ["debezium", "row-events", ...Object.keys(plainFormats)];

@@ -44,3 +44,8 @@ function writeKeys(json: JsonWriter, { rows, row, operation, image, table }: Cha
   else if (operation === "insert") json.ascii("{}");
   else table.row.object(json, table.row.present(rows, row, "before"));
 }
+
+/** Says that the sender lives, at this moment. */
+export function heartbeatValue(wallMs: number): Buffer {
+  return Buffer.from(`{"timestamp":${Math.floor(wallMs / 1000)},"type":"heartbeat"}`);
+}

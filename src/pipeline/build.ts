@@ -11,6 +11,8 @@ import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { makeFormat } from "./formats.ts";
+import { HEARTBEAT_TABLE, Heartbeats } from "./heartbeats.ts";
+import { heartbeatValue } from "../formats/row-events.ts";
 import { Encoder } from "../queue/encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
 import { PendingChannel } from "../queue/pending-channel.ts";
@@ -62,9 +64,10 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   vitals.enter("starting");
   try {
     const starting = AbortSignal.any([soft, hard, patience.signal]);
-    const stages = await build({ run, server, target, patience }, starting);
+    const { heartbeats, ...stages } = await build({ run, server, target, patience }, starting);
     patience.end();
     if (config.http) void binlogWatch({ server, vitals, clock, signal: ended.signal });
+    void heartbeats?.run(ended.signal);
     await runStages(stages, { soft, hard });
   } catch (error) {
     // Asked to stop before anything was read: there is nothing to drain.
@@ -85,7 +88,11 @@ interface Parts {
   readonly patience: Patience;
 }
 
-async function build(parts: Parts, starting: AbortSignal): Promise<Stages> {
+interface Built extends Stages {
+  readonly heartbeats: Heartbeats | undefined;
+}
+
+async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const { run, server, target, patience } = parts;
   const { config, pipeline, logger } = run;
   const wants = compileTableFilter(pipeline.tables);
@@ -162,6 +169,14 @@ function buildDelivering(run: PipelineRun, target: Target) {
     clock,
   });
   const { name } = pipeline;
+  const progress = new Progress({
+    pipeline: name,
+    reader: config.source.reader,
+    delivery: pipeline.sink.delivery,
+    output: outputHash(pipeline),
+    clock,
+  });
+  const heartbeats = makeHeartbeats(pipeline, target, progress);
   const flusher = new Flusher({
     pending,
     encoder: new Encoder({
@@ -170,7 +185,7 @@ function buildDelivering(run: PipelineRun, target: Target) {
       events: new Set(pipeline.events),
       rules: makeRowRules(pipeline, () => (vitals.filtered += 1)),
     }),
-    sink: target.sink,
+    sink: heartbeats ?? target.sink,
     acknowledge: (seq, places) => {
       map.acknowledge(seq, places);
       waiting.releasePayload(seq);
@@ -179,13 +194,6 @@ function buildDelivering(run: PipelineRun, target: Target) {
     chunkMessages: CHUNK_MESSAGES,
     encoded: vitals.encoded,
     delivered: vitals.delivered,
-  });
-  const progress = new Progress({
-    pipeline: name,
-    reader: config.source.reader,
-    delivery: pipeline.sink.delivery,
-    output: outputHash(pipeline),
-    clock,
   });
   const watcher = new Watcher({
     queue: waiting,
@@ -199,7 +207,10 @@ function buildDelivering(run: PipelineRun, target: Target) {
   });
   const failure = new AbortController();
   const sinkEvents: SinkEvents = {
-    delivered: (message, place) => flusher.delivered(message, place),
+    delivered: (message, place) => {
+      heartbeats?.delivered(message);
+      flusher.delivered(message, place);
+    },
     refused: (_message, error) => {
       failure.abort(error);
       return new Promise(() => undefined);
@@ -207,5 +218,26 @@ function buildDelivering(run: PipelineRun, target: Target) {
     failed: error => failure.abort(error),
     claim: offsets => watcher.claim(offsets, hard),
   };
-  return { waiting, pending, flusher, progress, watcher, sinkEvents, sinkFailure: failure.signal };
+  const sinkFailure = failure.signal;
+  return { waiting, pending, flusher, heartbeats, progress, watcher, sinkEvents, sinkFailure };
+}
+
+/** A file has none: after a restart its lines are counted, and a heartbeat would stand for a row. */
+function makeHeartbeats(
+  { format, sink }: PipelineConfig,
+  target: Target,
+  progress: Progress,
+): Heartbeats | undefined {
+  if (format.type !== "row-events" || format.heartbeatMs === 0 || sink.type === "file") {
+    return undefined;
+  }
+  const { database, table } = HEARTBEAT_TABLE;
+  return new Heartbeats({
+    sink: target.sink,
+    intervalMs: format.heartbeatMs,
+    destination: target.router(database, table),
+    generation: () => progress.generation,
+    value: () => heartbeatValue(clock.wallMs()),
+    clock,
+  });
 }

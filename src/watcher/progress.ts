@@ -39,6 +39,10 @@ export class Progress {
     this.#options = options;
   }
 
+  get generation(): number {
+    return this.#generation;
+  }
+
   begin({ generation, position, nextOffsets }: Beginning): void {
     this.#generation = generation;
     this.#position = position;

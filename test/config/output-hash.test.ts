@@ -55,7 +55,7 @@ describe("outputHash", () => {
       { ...pipeline, events: ["insert"] },
       { ...pipeline, format: { type: "debezium", tombstones: false } },
       { ...pipeline, format: { type: "maxwell" } },
-      { ...pipeline, format: { type: "row-events" } },
+      { ...pipeline, format: { type: "row-events", heartbeatMs: 1 } },
       { ...pipeline, sink: { ...sink, topic: "all" } },
       { ...pipeline, sink: file },
       { ...pipeline, sink: { ...file, path: "b" } },
