@@ -253,7 +253,7 @@ export class SqsSink implements Sink {
     signal.throwIfAborted();
     for (const [index, item] of fitting.entries()) {
       const rejection = rejections.get(index);
-      if (rejection === undefined || __MUTANT__ === "drop-on-error") {
+      if (rejection === undefined) {
         this.#delivered(queue, item);
         continue;
       }

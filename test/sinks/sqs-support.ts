@@ -98,6 +98,8 @@ export class SqsProxy {
   batches = 0;
   /** Answers a batch itself, or changes it before it is passed on. */
   onBatch: ((batch: Batch) => Answer) | undefined;
+  /** Answers any request. */
+  onAny: (() => Answer) | undefined;
   /** Changes the answer to a batch that was passed on. */
   onAnswer: ((answer: { Successful?: unknown[]; Failed?: unknown[] }) => void) | undefined;
 
@@ -129,6 +131,11 @@ export class SqsProxy {
     for await (const part of incoming) parts.push(part as Buffer);
     if (this.isAway) {
       incoming.socket.destroy();
+      return;
+    }
+    const own = this.onAny?.();
+    if (own !== undefined) {
+      reply(response, own.status, own.body);
       return;
     }
     let body = Buffer.concat(parts);

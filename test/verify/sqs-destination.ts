@@ -3,6 +3,7 @@ import {
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
+  GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SQSClient,
   type Message,
@@ -68,13 +69,29 @@ export class SqsDestination implements Destination {
     await this.#client.send(new CreateQueueCommand({ QueueName: this.#queue, Attributes }));
   }
 
-  /** Each group is given in its order: what follows in it is not seen before this is deleted. */
+  /**
+   * As many as are there now, which are all where nothing is sent any more. Each group is given in its
+   * order: what follows in it is not seen before this is deleted.
+   */
   async read(visit: (arrival: Arrival) => void): Promise<void> {
-    await Promise.all(Array.from({ length: READERS }, () => this.#readSome(visit)));
+    let left = await this.#count();
+    const taken = (arrival: Arrival): void => {
+      left -= 1;
+      visit(arrival);
+    };
+    await Promise.all(Array.from({ length: READERS }, () => this.#readSome(taken, () => left > 0)));
   }
 
-  async #readSome(visit: (arrival: Arrival) => void): Promise<void> {
-    for (;;) {
+  async #count(): Promise<number> {
+    const names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] as const;
+    const { Attributes = {} } = await this.#client.send(
+      new GetQueueAttributesCommand({ QueueUrl: this.#url, AttributeNames: [...names] }),
+    );
+    return names.reduce((sum, name) => sum + Number(Attributes[name] ?? 0), 0);
+  }
+
+  async #readSome(visit: (arrival: Arrival) => void, isWanted: () => boolean): Promise<void> {
+    while (isWanted()) {
       const { Messages = [] } = await this.#client.send(
         new ReceiveMessageCommand({
           QueueUrl: this.#url,

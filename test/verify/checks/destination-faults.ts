@@ -35,16 +35,16 @@ export async function outageOf(
     await campaign.startReading();
     writer.start();
     await campaign.awaitDelivery(product.startedAtMs);
-    await sleep(2_000);
 
     progress(`${name}: down`);
+    await observed(campaign);
     await destination.down();
     await sleep(stallMs(options, 30_000));
     await destination.up();
     const down = await recovered(campaign);
 
-    await sleep(2_000);
     progress(`${name}: frozen`);
+    await observed(campaign);
     destination.freeze("SIGSTOP");
     await sleep(stallMs(options, 30_000));
     destination.freeze("SIGCONT");
@@ -57,10 +57,14 @@ export async function outageOf(
   });
 }
 
-/** Milliseconds until something that had not arrived before does. */
-async function recovered(campaign: Campaign): Promise<number> {
-  const since = performance.now();
-  campaign.assertRunning();
+/** Under load for a while, and what has arrived is read: what comes next is new. */
+async function observed(campaign: Campaign): Promise<void> {
+  await sleep(2_000);
   await campaign.observe();
-  return Math.round(await campaign.awaitDelivery(since));
+}
+
+/** Milliseconds until something new arrives. */
+async function recovered(campaign: Campaign): Promise<number> {
+  campaign.assertRunning();
+  return Math.round(await campaign.awaitDelivery(performance.now()));
 }

@@ -11,7 +11,7 @@ async function queueOf(
   return {
     name,
     destination: await SqsDestination.create(await servers.elasticmq(), { fifo }),
-    setup: { rowsPerSecond: 300, sizes: "small", backlogMax: 6_000, aliveMax: 2_000 },
+    setup: { rowsPerSecond: 150, sizes: "small", backlogMax: 6_000, aliveMax: 2_000 },
   };
 }
 
