@@ -21,6 +21,7 @@ const COMMANDS = [
   "position",
   "position show",
   "position set",
+  "redeliver",
   "decode",
   "completion",
 ];

@@ -4,11 +4,13 @@ import {
   startElasticmq,
   startKafka,
   startMysql,
+  startRabbitmq,
   stopAll,
   type Elasticmq,
   type Kafka,
   type Mysql,
   type MysqlVersion,
+  type Rabbitmq,
 } from "../../tools/services/services.ts";
 
 /** What the program under test logs in with: the privileges that the documentation asks for, no more. */
@@ -30,6 +32,7 @@ export class Servers {
   #one: Promise<Kafka> | undefined;
   #three: Promise<Kafka> | undefined;
   #elasticmq: Promise<Elasticmq> | undefined;
+  #rabbitmq: Promise<Rabbitmq> | undefined;
 
   constructor(mysqlVersion: MysqlVersion) {
     this.#mysqlVersion = mysqlVersion;
@@ -53,6 +56,11 @@ export class Servers {
   elasticmq(): Promise<Elasticmq> {
     this.#elasticmq ??= startElasticmq();
     return this.#elasticmq;
+  }
+
+  rabbitmq(): Promise<Rabbitmq> {
+    this.#rabbitmq ??= startRabbitmq();
+    return this.#rabbitmq;
   }
 
   /** Three brokers on two cores slow down everything that comes after. */

@@ -4,11 +4,13 @@ import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
 import { rates } from "./rates.ts";
+import { sigkillRabbitmq } from "./rabbitmq.ts";
 import { sigkillSqs } from "./sqs.ts";
 import { sigkillWebhook } from "./webhooks.ts";
 
 export const destinationsChecks = {
   "sigkill-sqs": sigkillSqs,
+  "sigkill-rabbitmq": sigkillRabbitmq,
   "sigkill-webhook": sigkillWebhook,
   outage,
   poison,
