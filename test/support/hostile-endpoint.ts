@@ -65,18 +65,25 @@ export const acceptable = {
   ),
 } as const satisfies Record<string, Misbehaviour>;
 
+export const gone: Misbehaviour = answers("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n");
+
+/** Takes the request, and closes the connection. */
+export const mended: Misbehaviour = answers("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+
 export class HostileEndpoint {
   connections = 0;
+  act: Misbehaviour;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(act: Misbehaviour) {
+    this.act = act;
     this.#server = createServer(socket => {
       this.connections += 1;
       this.#sockets.add(socket);
       socket.on("error", () => undefined);
       socket.on("close", () => this.#sockets.delete(socket));
-      act(socket);
+      this.act(socket);
     });
   }
 

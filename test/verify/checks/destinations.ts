@@ -1,5 +1,6 @@
 /** The checks of the area `destinations`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { hostileEndpoints } from "./hostile-endpoints.ts";
 import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
@@ -14,6 +15,7 @@ export const destinationsChecks = {
   "sigkill-webhook": sigkillWebhook,
   outage,
   poison,
+  "hostile-endpoints": hostileEndpoints,
   rates,
   maxwell,
 } as const satisfies Record<string, Check>;
