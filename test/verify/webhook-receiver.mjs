@@ -2,6 +2,7 @@
  * A plain receiver of webhooks, as a process of its own: `PORT FILE`. What it answers with 204 stands in
  * the file before, one line a request. Prints its port.
  */
+import { Buffer } from "node:buffer";
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 
