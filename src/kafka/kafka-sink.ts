@@ -202,7 +202,8 @@ export class KafkaSink implements Sink {
   }
 
   #push(lanes: readonly Lane[], message: Message): void {
-    const lane = lanes[partitionOf(message.partitionKey, lanes.length)] as Lane;
+    const partition = lanes.length === 1 ? 0 : partitionOf(message.partitionKey, lanes.length);
+    const lane = lanes[partition] as Lane;
     lane.push(message);
     if (lane.sending) this.#sender(lane).wake(lane);
   }

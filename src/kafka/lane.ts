@@ -7,13 +7,12 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-/** What a record adds to the fields of a message: lengths, and the names of the headers. */
-const RECORD_OVERHEAD = 70;
+/** What a record adds: lengths, the names of the headers, row number and position. */
+const RECORD_OVERHEAD = 140;
 
-/** About what the message takes in a batch and in memory; exact but for text that is not ASCII. */
-export function messageBytes({ id, key, value, transaction, position }: Message): number {
-  const text = id.length + transaction.length + position.length;
-  return text + (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD;
+/** About what the message takes in a batch and in memory. Its texts are not made for that. */
+export function messageBytes({ bytes, table, transaction }: Message): number {
+  return bytes + 2 * transaction.length + table.length + RECORD_OVERHEAD;
 }
 
 export class Lane {
