@@ -67,6 +67,8 @@ export class Servers {
   async stopThree(): Promise<void> {
     const three = await this.#three;
     this.#three = undefined;
+    // The last one that is asked to stop may wait for ever for others to take over its partitions.
+    for (const node of three?.nodes ?? []) node.kill("SIGKILL");
     await three?.stop();
   }
 
