@@ -320,6 +320,14 @@ export class Campaign {
     this.writer.hold(this.backlog > (this.setup.backlogMax ?? 60_000));
   }
 
+  /** Messages that have arrived, without reading them: that may take longer than they took to come. */
+  async arrived(): Promise<number> {
+    const ends = await this.#consumer?.ends();
+    if (ends !== undefined) return [...ends.values()].reduce((sum, end) => sum + end, 0);
+    await this.observe();
+    return this.oracle.delivered;
+  }
+
   /** Rows written and not delivered, as far as is known. */
   get backlog(): number {
     return this.journal.written - this.oracle.deliveredChanges;

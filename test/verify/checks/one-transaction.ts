@@ -52,8 +52,7 @@ export async function delivered(campaign: Campaign, rows: number): Promise<void>
   await until(
     async () => {
       campaign.assertRunning();
-      await campaign.observe();
-      return campaign.oracle.deliveredChanges > rows;
+      return (await campaign.arrived()) > rows;
     },
     { what: `${rows} rows have arrived`, timeoutMs: 600_000 },
   );
