@@ -1,6 +1,6 @@
 /**
- * Puts environment variables into the texts of a parsed document: `${NAME}`, `${NAME:-default}`, and
- * `$${` for a literal `${`. It works on parsed texts and not on the file, so that a password with a
+ * Puts environment variables into the texts of a parsed document: `${NAME}`, `${NAME:-default}` (in which
+ * a placeholder such as `{table}` may stand), and `$${` for a literal `${`. It works on parsed texts and not on the file, so that a password with a
  * quote or a colon in it cannot change the document's structure. What is put in is not looked at again.
  */
 import type { Environment } from "./environment.ts";
@@ -8,7 +8,7 @@ import type { Faults, Path } from "./faults.ts";
 
 const DEPTH_MAX = 32;
 const NODES_MAX = 100_000;
-const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{/g;
+const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:\{[^{}]*\}|[^}])*))?\}|\$\{/g;
 
 /** @returns a copy of the document; aliases become copies too. */
 export function substitute(document: unknown, environment: Environment, faults: Faults): unknown {

@@ -34,6 +34,7 @@ export const variables: ReadonlyMap<string, string> = new Map(
 
 export const compose = parse(
   composeText.replaceAll(/\$\{(\w+):-([^}]*)\}/g, (_, name: string) => variables.get(name) ?? ""),
+  { merge: true },
 ) as ComposeFile;
 
 export function service(name: string): ComposeService {

@@ -90,9 +90,16 @@ describe("Dockerfile", () => {
   });
 });
 
-describe("docker-compose.yml", () => {
-  const services = Object.entries(compose.services);
+const services = Object.entries(compose.services);
+const tidemarks = services.flatMap(([name, { build }]) => (build === undefined ? [] : [name]));
 
+/** The configuration that the service is given. */
+function mounted(name: string): string {
+  const { volumes = [] } = service(name);
+  return volumes.find(volume => volume.includes(":/etc/tidemark/"))?.split(":")[0] ?? "";
+}
+
+describe("docker-compose.yml", () => {
   test.each(services)("%s has an image with a version", (_, { image }) => {
     expect(image).toMatch(/:[\w.-]+$/);
     expect(image).not.toMatch(/:latest$/);
@@ -102,11 +109,12 @@ describe("docker-compose.yml", () => {
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 
-  test("waits for what is healthy, and that has a check", () => {
+  test("waits for what is healthy, where that has a check", () => {
     for (const [, { depends_on = {} }] of services) {
       for (const [name, { condition }] of Object.entries(depends_on)) {
-        expect(condition).toBe("service_healthy");
-        expect(service(name).healthcheck?.test?.length).toBeGreaterThan(1);
+        const { healthcheck } = service(name);
+        expect(condition).toBe(healthcheck ? "service_healthy" : "service_started");
+        if (healthcheck) expect(healthcheck.test?.length).toBeGreaterThan(1);
       }
     }
     expect(Object.keys(service("tidemark").depends_on ?? {}).sort()).toEqual(["kafka", "mysql"]);
@@ -114,11 +122,25 @@ describe("docker-compose.yml", () => {
 
   test("starts other destinations only when their profile is asked for", () => {
     const profiled = services.filter(([, { profiles }]) => profiles !== undefined);
-    expect(profiled.map(([name, { profiles }]) => [name, profiles])).toEqual([
-      ["rabbitmq", ["rabbitmq"]],
-      ["elasticmq", ["sqs"]],
-      ["webhooks", ["webhooks"]],
-    ]);
+    expect(Object.fromEntries(profiled.map(([name, { profiles }]) => [name, profiles]))).toEqual({
+      rabbitmq: ["rabbitmq", "many"],
+      elasticmq: ["sqs", "many"],
+      webhooks: ["webhooks", "many"],
+      "tidemark-rabbitmq": ["rabbitmq"],
+      "tidemark-ordered": ["ordered"],
+      "tidemark-webhooks": ["webhooks"],
+      "tidemark-many": ["many"],
+    });
+  });
+
+  test("starts with an example what that needs", () => {
+    for (const [, { profiles = [], depends_on = {} }] of services) {
+      for (const profile of profiles) {
+        for (const name of Object.keys(depends_on)) {
+          expect(service(name).profiles ?? [profile], name).toContain(profile);
+        }
+      }
+    }
   });
 
   test("mounts what is there", () => {
@@ -140,13 +162,13 @@ describe("docker-compose.yml", () => {
     expect(new Map(example)).toEqual(variables);
   });
 
-  test("has Tidemark's health asked for just when it listens", () => {
-    const config = parse(read("deploy/compose/tidemark.yaml")) as object;
-    expect(service("tidemark").healthcheck?.disable ?? false).toBe(!("http" in config));
+  test.each(tidemarks)("%s has its health asked for just when it listens", name => {
+    const config = parse(read(mounted(name))) as object;
+    expect(service(name).healthcheck?.disable ?? false).toBe(!("http" in config));
   });
 
-  test("gives Tidemark longer to stop than its drain takes", () => {
-    expect(Number.parseInt(service("tidemark").stop_grace_period ?? "0", 10)).toBeGreaterThan(10);
+  test.each(tidemarks)("%s has longer to stop than its drain takes", name => {
+    expect(Number.parseInt(service(name).stop_grace_period ?? "0", 10)).toBeGreaterThan(10);
   });
 });
 
@@ -156,16 +178,30 @@ describe("the configurations", () => {
     bundle = buildBundle();
   });
 
-  test("of docker-compose.yml is valid, and shows no password", () => {
-    const config = join(root, "deploy/compose/tidemark.yaml");
-    const env = { MYSQL_PASSWORD: "very-secret" };
-    const result = runBundle(bundle, ["config", "--config", config], {
-      cwd: temporary("cwd"),
-      env,
+  test.each(tidemarks)("of %s is valid, and shows no password", name => {
+    const { command = [], environment = {} } = service(name);
+    const overrides = command.filter(word => word.startsWith("--set"));
+    const args = ["config", "--config", join(root, mounted(name)), ...overrides];
+    const env = Object.fromEntries(
+      Object.entries(environment).map(([key, value]) => [key, String(value)]),
+    );
+    const result = runBundle(bundle, args, { cwd: temporary("cwd"), env });
+    expect(result.status, result.stderr).toBe(0);
+    expect(result.stdout).toContain("host: mysql\n");
+    for (const [key, value] of Object.entries(env)) {
+      if (/PASSWORD$|SECRET$/.test(key)) expect(result.stdout).not.toContain(value);
+    }
+  });
+
+  test("leave each pipeline a server id of its own", () => {
+    const ids = [...tidemarks.map(mounted)].flatMap(path => {
+      const { source, pipelines } = parse(read(path)) as {
+        source: { server_id?: number };
+        pipelines: readonly unknown[];
+      };
+      return pipelines.map((_, index) => (source.server_id ?? 42897) + index);
     });
-    expect(result).toMatchObject({ status: 0, stderr: "" });
-    expect(result.stdout).toContain("kafka:19092");
-    expect(result.stdout).not.toContain("very-secret");
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   test("of the systemd unit is valid with its credential", () => {

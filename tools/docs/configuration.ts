@@ -11,8 +11,9 @@ with its path, and none repeats a value. Editors can check the file with
 [configuration.schema.json](configuration.schema.json); whole files are in [examples](../examples).
 
 - **Environment.** \`\${NAME}\` in a value is replaced by the environment variable, \`\${NAME:-default}\` by the
-  default if the variable is not set or empty. \`$\${\` is a literal \`\${\`. Inside \`{ … }\` and \`[ … ]\`, YAML
-  needs quotes around such a value. What is put in is not looked at again.
+  default if the variable is not set or empty; the default may hold placeholders, as in \`\${TOPIC:-{table}}\`.
+  \`$\${\` is a literal \`\${\`. Inside \`{ … }\` and \`[ … ]\`, YAML needs quotes around such a value. What is put
+  in is not looked at again.
 - **Command line.** \`--set pipelines.shop.sink.topic=changes\` changes one value; pipelines go by their name. A list
   is written as JSON: \`--set 'pipelines.shop.tables=["shop.*"]'\`. \`--log-level\` is short for \`--set log.level=…\`.
 - **Sizes** are bytes, or a number with \`KB\`, \`MB\` or \`GB\` (1 MB = 1024 × 1024 bytes).
