@@ -100,7 +100,7 @@ class Life {
       pending: this.pending,
       encoder: {
         encode: (read: Entry, messages: Message[]) => void messages.push(...this.#encode(read)),
-      } as never,
+      },
       sink: { write: messages => this.#write(messages), room: () => Promise.resolve() },
       acknowledge: (seq, places) => {
         map.acknowledge(seq, places);

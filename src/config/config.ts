@@ -107,7 +107,8 @@ export type FormatConfig =
       readonly tombstones: boolean;
     }
   | { readonly type: "row-events"; readonly heartbeatMs: number }
-  | { readonly type: "maxwell" | "column-list" | "row-data" | "activity" };
+  | { readonly type: "activity"; readonly intervalS: number }
+  | { readonly type: "maxwell" | "column-list" | "row-data" };
 
 export type SinkConfig =
   | KafkaSinkConfig

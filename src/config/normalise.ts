@@ -213,7 +213,7 @@ function normalisePipeline(
   path: Path,
   collector: Collector,
 ): PipelineConfig {
-  const sink = normaliseSink(settings.sink, [...path, "sink"], collector);
+  const sink = withGroup(normaliseSink(settings.sink, [...path, "sink"], collector), settings);
   const deadLetter = normaliseDeadLetter(settings, path, { sink, collector });
   const commitLog = normaliseCommitLog(settings);
   if (commitLog.type === "kafka") {
@@ -244,6 +244,13 @@ function normalisePipeline(
   };
 }
 
+/** Messages that tell of schemas have the order of their schema, whatever table they were made for. */
+function withGroup(sink: SinkConfig, { format, sink: settings }: PipelineSettings): SinkConfig {
+  const isChosen = settings.type === "sqs" && settings.group !== undefined;
+  if (format.type !== "activity" || sink.type !== "sqs" || isChosen) return sink;
+  return { ...sink, group: "schema" };
+}
+
 function normaliseDeadLetter(
   { on_refused }: PipelineSettings,
   path: Path,
@@ -259,6 +266,7 @@ function normaliseDeadLetter(
 }
 
 function normaliseFormat(format: PipelineSettings["format"]): FormatConfig {
+  if (format.type === "activity") return { type: format.type, intervalS: format.interval_s };
   if (format.type !== "row-events") return format;
   return { type: format.type, heartbeatMs: format.heartbeat_ms };
 }

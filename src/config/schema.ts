@@ -150,7 +150,6 @@ const plainFormats = {
   maxwell: "The JSON of Maxwell's daemon.",
   "column-list": "Names and values of columns as two lists.",
   "row-data": "`{primary_id, event, table, data, timestamp}`.",
-  activity: "`{schema, timestamp}`, one for each rows event: only that something changed.",
 } as const;
 
 const plainFormat = <const Type extends keyof typeof plainFormats>(type: Type) =>
@@ -168,7 +167,18 @@ const rowEventsFormatSchema = z
   })
   .describe("`row_insert`, `row_update` with the columns that changed, `row_delete`.");
 
-const formatNames = ["debezium", "row-events", ...Object.keys(plainFormats)];
+const activityFormatSchema = z
+  .strictObject({
+    type: z.literal("activity"),
+    interval_s: integer(1, 86_400)
+      .default(1)
+      .describe(
+        "Seconds that one message stands for: a schema gives one for the first change in each interval.",
+      ),
+  })
+  .describe("`{schema, timestamp}`: only that something changed.");
+
+const formatNames = ["debezium", "row-events", ...Object.keys(plainFormats), "activity"];
 
 const formatOptionsSchema = z.discriminatedUnion(
   "type",
@@ -178,7 +188,7 @@ const formatOptionsSchema = z.discriminatedUnion(
     plainFormat("column-list"),
     rowEventsFormatSchema,
     plainFormat("row-data"),
-    plainFormat("activity"),
+    activityFormatSchema,
   ],
   {
     error: issue =>
@@ -385,7 +395,7 @@ const sqsSinkSchema = z
       .describe(
         "What shares a message group of a FIFO queue, and so keeps its order: the rows with the same key, " +
           "the rows of a table, or those of a database. A group takes one message a request. Rows without " +
-          "primary key are grouped by table at least. Default: `key`.",
+          "primary key are grouped by table at least. Default: `key`; with `format: activity` `schema`.",
       ),
     max_message_bytes: integer(1_024, 1_048_576)
       .default(1_048_576)

@@ -24,7 +24,7 @@ import { startAtCheckpoint, startFresh, type Start } from "./start.ts";
 
 export interface BeginOptions {
   readonly server: MysqlServer;
-  readonly sink: Sink;
+  readonly sink: Pick<Sink, "open">;
   readonly sinkEvents: SinkEvents;
   readonly commitLog: CommitLog;
   readonly progress: Progress;

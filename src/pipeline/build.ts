@@ -10,10 +10,10 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
-import { makeFormat } from "./formats.ts";
+import { makeEncoder } from "./formats.ts";
 import { HEARTBEAT_TABLE, Heartbeats } from "./heartbeats.ts";
 import { heartbeatValue } from "../formats/row-events.ts";
-import { Encoder } from "../queue/encoder.ts";
+import { ActivityEncoder } from "../queue/activity-encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
 import { PendingChannel } from "../queue/pending-channel.ts";
 import { WaitingQueue } from "../queue/waiting-queue.ts";
@@ -21,13 +21,13 @@ import type { SinkEvents } from "../sinks/sink.ts";
 import { CommitLogMap } from "../watcher/commit-log-map.ts";
 import { Progress } from "../watcher/progress.ts";
 import { Watcher } from "../watcher/watcher.ts";
+import { openingWith } from "./activity-offsets.ts";
 import { begin } from "./begin.ts";
 import { checkBeforeRun, logWarnings } from "./checks.ts";
 import { binlogWatch } from "./binlog-watch.ts";
 import { readGauges } from "./gauges.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
-import { makeRowRules } from "./row-rules.ts";
 import { makeTarget, type Target } from "./target.ts";
 
 export interface PipelineRun extends StopSignals {
@@ -100,7 +100,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const start = await begin(
     {
       server,
-      sink: target.sink,
+      sink: openingWith(delivering.activity, target.sink),
       sinkEvents: delivering.sinkEvents,
       commitLog: target.commitLog,
       progress: delivering.progress,
@@ -177,17 +177,17 @@ function buildDelivering(run: PipelineRun, target: Target) {
     clock,
   });
   const heartbeats = makeHeartbeats(pipeline, target, progress);
+  const encoder = makeEncoder(pipeline, {
+    ...{ router: target.router, clock },
+    onFiltered: () => (vitals.filtered += 1),
+  });
+  const activity = encoder instanceof ActivityEncoder ? encoder : undefined;
   const flusher = new Flusher({
     pending,
-    encoder: new Encoder({
-      format: makeFormat(pipeline, clock),
-      router: target.router,
-      events: new Set(pipeline.events),
-      rules: makeRowRules(pipeline, () => (vitals.filtered += 1)),
-    }),
+    encoder,
     sink: heartbeats ?? target.sink,
     acknowledge: (seq, places) => {
-      map.acknowledge(seq, places);
+      map.acknowledge(seq, activity?.placesOf(seq, places) ?? places);
       waiting.releasePayload(seq);
     },
     clock,
@@ -219,7 +219,8 @@ function buildDelivering(run: PipelineRun, target: Target) {
     claim: offsets => watcher.claim(offsets, hard),
   };
   const sinkFailure = failure.signal;
-  return { waiting, pending, flusher, heartbeats, progress, watcher, sinkEvents, sinkFailure };
+  const stages = { waiting, pending, flusher, progress, watcher };
+  return { ...stages, heartbeats, activity, sinkEvents, sinkFailure };
 }
 
 /** A file has none: after a restart its lines are counted, and a heartbeat would stand for a row. */

@@ -1,15 +1,47 @@
-/** The format of a pipeline, made from the configuration. */
-import type { PipelineConfig } from "../config/config.ts";
+/** What makes the messages of a pipeline, by the format in the configuration. */
+import type { FormatConfig, PipelineConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
-import { ActivityFormat } from "../formats/activity.ts";
 import { ColumnListFormat } from "../formats/column-list.ts";
 import { DebeziumFormat } from "../formats/debezium.ts";
 import type { Format } from "../formats/format.ts";
 import { MaxwellFormat } from "../formats/maxwell.ts";
 import { RowDataFormat } from "../formats/row-data.ts";
 import { RowEventsFormat } from "../formats/row-events.ts";
+import { ActivityEncoder } from "../queue/activity-encoder.ts";
+import { Encoder, type Router } from "../queue/encoder.ts";
+import { makeRowRules } from "./row-rules.ts";
 
-export function makeFormat({ name, format }: PipelineConfig, clock: Clock): Format {
+export interface EncoderSurroundings {
+  readonly router: Router;
+  readonly clock: Clock;
+  /** Told of each row that the filter holds back. */
+  readonly onFiltered: () => void;
+}
+
+export function makeEncoder(
+  pipeline: PipelineConfig,
+  { router, clock, onFiltered }: EncoderSurroundings,
+): Encoder | ActivityEncoder {
+  const { name, sink, format } = pipeline;
+  const events = new Set(pipeline.events);
+  if (format.type !== "activity") {
+    const rules = makeRowRules(pipeline, onFiltered);
+    return new Encoder({ format: makeFormat(name, format, clock), router, events, rules });
+  }
+  // All lines have one place to go to.
+  const hasLines = sink.type === "file" || sink.type === "stdout";
+  const { intervalS } = format;
+  return new ActivityEncoder({
+    router: hasLines ? database => database : router,
+    ...{ events, intervalS },
+  });
+}
+
+function makeFormat(
+  name: string,
+  format: Exclude<FormatConfig, { type: "activity" }>,
+  clock: Clock,
+): Format {
   switch (format.type) {
     case "debezium":
       return new DebeziumFormat({ name, tombstones: format.tombstones, clock });
@@ -21,7 +53,5 @@ export function makeFormat({ name, format }: PipelineConfig, clock: Clock): Form
       return new RowEventsFormat(clock);
     case "row-data":
       return new RowDataFormat();
-    case "activity":
-      return new ActivityFormat();
   }
 }

@@ -14,6 +14,7 @@ import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import { withoutActivity } from "../pipeline/activity-offsets.ts";
 import { split } from "../pipeline/dead-letter-sink.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
@@ -115,6 +116,6 @@ function endsOf(
   const { sink } = pipeline;
   if (sink.type !== "kafka") return endsWithoutTopics(pipeline);
   // Dead letters begin at their end wherever a checkpoint does not name them.
-  const written = Object.keys(split(before.checkpoint?.next_offsets).own ?? {});
+  const written = Object.keys(withoutActivity(split(before.checkpoint?.next_offsets).own ?? {}));
   return topicEnds(kafkaClient(sink), [...new Set([...topics, ...written])], { logger, signal });
 }

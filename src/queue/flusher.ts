@@ -30,7 +30,7 @@ interface Delivery {
 
 export interface FlusherOptions {
   readonly pending: PendingChannel;
-  readonly encoder: Encoder;
+  readonly encoder: Pick<Encoder, "encode">;
   readonly sink: Pick<Sink, "write" | "room">;
   readonly acknowledge: (seq: number, places: readonly Place[]) => void;
   readonly clock: Clock;

@@ -1,6 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Column } from "../../src/core/rows.ts";
-import { ActivityFormat } from "../../src/formats/activity.ts";
 import { ColumnListFormat } from "../../src/formats/column-list.ts";
 import type { Format } from "../../src/formats/format.ts";
 import { RowDataFormat } from "../../src/formats/row-data.ts";
@@ -236,16 +235,5 @@ describe("plain values", () => {
     [column("v", "json"), null, "null"],
   ])("of %o", (shape, cell, text) => {
     expect(shown(shape, cell)).toBe(text);
-  });
-});
-
-describe("activity", () => {
-  test("writes one message for each rows event, under its schema", () => {
-    const change = changeOf(users, "insert", [["1", "a", "b"], ["2", "c", "d"]], { origin }); // prettier-ignore
-    const [message, ...more] = written(new ActivityFormat(), change, 0);
-    expect(more).toEqual([]);
-    expect(message?.key?.toString()).toBe('{"schema":"shop"}');
-    expect(message?.value?.toString()).toBe('{"schema":"shop","timestamp":"2018-10-16T17:25:09Z"}');
-    expect(written(new ActivityFormat(), change, 1)).toEqual([]);
   });
 });

@@ -62,7 +62,7 @@ async function play({ random, entries, sourceFault, badRow, takes }: Scene) {
           messages.push({ seq, index: row, bytes: 1, id: idOf(seq, row) } as Message);
         }
       },
-    } as never,
+    },
     sink: { write: messages => void inFlight.push(...messages), room: () => Promise.resolve() },
     acknowledge: (seq, places) => {
       map.acknowledge(seq, places);
