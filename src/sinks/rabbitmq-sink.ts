@@ -70,6 +70,8 @@ export class RabbitmqSink implements Sink {
   readonly #room = new Wake();
   readonly #stop = new AbortController();
   readonly #backoff = new Backoff({ firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS });
+  /** Queues that this sink has declared, on this connection or one before. */
+  readonly #queues = new Set<string>();
   /** Keys of `troubles`. */
   readonly #publishing = {};
   readonly #alarm = {};
@@ -135,7 +137,7 @@ export class RabbitmqSink implements Sink {
     const attempt = async (): Promise<RabbitmqSession> => {
       const session = await RabbitmqSession.open(this.#options, this.#sessionEvents(), signal);
       try {
-        for (const destination of destinations) await session.declare(destination);
+        for (const destination of destinations) await this.#make(session, destination);
         if (wasLocked) await sleep(clock, SETTLE_MS, signal);
         return session;
       } catch (error) {
@@ -257,12 +259,25 @@ export class RabbitmqSink implements Sink {
   async #declare(session: RabbitmqSession, routingKey: string): Promise<void> {
     this.#holds.add("declaring");
     try {
-      await session.declare(routingKey);
+      await this.#make(session, routingKey);
     } catch (error) {
       session.destroy();
       void this.#lose(error as Error);
     }
     this.#resume("declaring");
+  }
+
+  /** A broker that ends hard soon after a queue was made may forget the queue, and all it confirmed for it. */
+  async #make(session: RabbitmqSession, queue: string): Promise<void> {
+    if (this.#queues.has(queue) && !(await session.hasQueue(queue))) {
+      this.#options.logger.error(
+        { queue },
+        `Queue ${queue} of RabbitMQ is gone, and with it what it held and nobody had taken: somebody deleted it, or ` +
+          "the broker lost it. It is made anew. To send what it held again, set the position back.",
+      );
+    }
+    await session.declare(queue);
+    this.#queues.add(queue);
   }
 
   #block(reason: string | undefined): void {

@@ -12,6 +12,8 @@ test("keeps durable messages over a SIGKILL, on the same port, and obeys rabbitm
   await channel.assertQueue("orders");
   channel.sendToQueue("orders", Buffer.from("a"), { persistent: true });
   await channel.waitForConfirms();
+  // Which queues there are it writes within seconds only.
+  await rabbitmq.ctl("eval", "mnesia:sync_log().");
   rabbitmq.kill("SIGKILL");
   await rabbitmq.start();
   const after = await connect(rabbitmq.url);

@@ -6,7 +6,7 @@ import { Troubles } from "../../src/core/troubles.ts";
 import type { RabbitmqSink, RabbitmqSinkOptions } from "../../src/sinks/rabbitmq-sink.ts";
 import { startRabbitmq, type Rabbitmq } from "../../tools/services/services.ts";
 import { makeMessages, RecordedEvents, resumeAt, textOf } from "../contract/sink.ts";
-import { makeSink, never, Observer, serverOf, uniqueName } from "./rabbitmq-support.ts";
+import { keepQueues, makeSink, never, Observer, serverOf, uniqueName } from "./rabbitmq-support.ts";
 
 let rabbitmq: Rabbitmq;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ class Feed {
 
   constructor(changes: Partial<RabbitmqSinkOptions> = {}) {
     const note = (_: object, message: string): void => void this.logged.push(message);
-    const logger: Logger = { ...silentLogger, info: note, warn: note };
+    const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
     const declare = { exchangeType: undefined, queues: true, queueType: "classic" } as const;
     this.sink = makeSink(rabbitmq, { logger, troubles: this.troubles, declare, ...changes });
     feeds.push(this);
@@ -79,6 +79,7 @@ class Feed {
 
 test("waits for a broker that is killed, and logs that once at each end", async () => {
   const feed = await new Feed().start();
+  await rabbitmq.ctl("eval", keepQueues);
   rabbitmq.kill("SIGKILL");
   await rabbitmq.start();
   const delivered = feed.events.delivered_.length;
@@ -87,6 +88,17 @@ test("waits for a broker that is killed, and logs that once at each end", async 
   expect(feed.logged[0]).toMatch(/^Connecting to RabbitMQ at .* Trying again/);
   expect(feed.logged[1]).toMatch(/works again$/);
   await feed.expectWhole();
+});
+
+test("says that a queue is gone which was there before, and makes it anew", async () => {
+  const feed = await new Feed().start();
+  const observer = await Observer.open(rabbitmq);
+  await observer.channel.deleteQueue(feed.queue);
+  await observer.close();
+  await rabbitmq.ctl("close_all_connections", "a test");
+  const delivered = feed.events.delivered_.length;
+  await feed.events.untilDelivered(delivered + 200);
+  expect(feed.logged).toEqual([expect.stringContaining(`Queue ${feed.queue} of RabbitMQ is gone`)]);
 });
 
 test("gives up a connection to a broker that hangs, and publishes nothing beside what it still reads", async () => {

@@ -8,6 +8,11 @@ import type { RabbitmqServer } from "../../src/sinks/rabbitmq-session.ts";
 import type { Rabbitmq } from "../../tools/services/services.ts";
 
 export const never = new AbortController().signal;
+/**
+ * For `rabbitmqctl eval`: writes down which queues there are. Otherwise a broker that is killed within
+ * seconds may come back without them.
+ */
+export const keepQueues = "mnesia:sync_log().";
 export const uniqueName = (prefix: string): string => `${prefix}.${randomUUID().slice(0, 8)}`;
 
 export function serverOf(
