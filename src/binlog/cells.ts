@@ -10,7 +10,7 @@
 import type { StoredForm } from "../core/rows.ts";
 import type { TextDecoding } from "./charsets.ts";
 import { EventFault } from "./event-fault.ts";
-import { jsonText, writeJsonText } from "./json-text.ts";
+import { collectText, writeJsonText } from "./json-text.ts";
 import { DecimalFormat, doubleText, floatText } from "./numbers.ts";
 import { dateText, fractionText, packedDateText, packedTimeText, utcText } from "./temporals.ts";
 
@@ -133,15 +133,13 @@ export function textForm(prefix: number, decode: TextDecoding): StoredForm {
 const JSON_AS_TEXT = 0xff;
 
 export function jsonForm(prefix: number): StoredForm {
-  const writeJson: StoredForm["writeJson"] = (out, data, start, length) => {
+  const writeJson: NonNullable<StoredForm["writeJson"]> = (out, data, start, length) => {
     if (length > 0 && data[start] === JSON_AS_TEXT) {
       out.any(data.toString("utf8", start + 1, start + length));
     } else writeJsonText(out, data.subarray(start, start + length));
   };
   const text: Text = (data, start, length) =>
-    length > 0 && data[start] === JSON_AS_TEXT
-      ? data.toString("utf8", start + 1, start + length)
-      : jsonText(data.subarray(start, start + length));
+    collectText(out => writeJson(out, data, start, length));
   return { ...prefixed(prefix, text), writeJson };
 }
 

@@ -25,8 +25,13 @@ const DECIMAL = 246;
 export const JSON_DEPTH_MAX = 100;
 
 export function jsonText(document: Buffer): string {
+  return collectText(out => writeJsonText(out, document));
+}
+
+/** What is written, as one text. */
+export function collectText(write: (out: JsonTextTarget) => void): string {
   const plain = new PlainText();
-  writeJsonText(plain, document);
+  write(plain);
   return plain.content;
 }
 

@@ -266,27 +266,31 @@ export class MysqlServer {
   }
 
   /** The columns of every primary key outside the system's own databases. */
-  async primaryKeyColumns(): Promise<readonly SourceColumn[]> {
-    return this.#ask("its keys", async ask => {
-      const rows = await ask(`
-        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col
-        FROM information_schema.STATISTICS
-        WHERE INDEX_NAME = 'PRIMARY'
-          AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
-        ORDER BY db, name, SEQ_IN_INDEX`);
-      return rows.map(columnOf);
+  primaryKeyColumns(): Promise<readonly SourceColumn[]> {
+    return this.#columns("its keys", {
+      from: "information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY'",
+      order: "SEQ_IN_INDEX",
     });
   }
 
   /** Every YEAR outside the system's own databases. */
-  async yearColumns(): Promise<readonly SourceColumn[]> {
-    return this.#ask("its columns", async ask => {
+  yearColumns(): Promise<readonly SourceColumn[]> {
+    return this.#columns("its columns", {
+      from: "information_schema.COLUMNS WHERE DATA_TYPE = 'year'",
+      order: "ORDINAL_POSITION",
+    });
+  }
+
+  #columns(
+    doing: string,
+    { from, order }: { readonly from: string; readonly order: string },
+  ): Promise<readonly SourceColumn[]> {
+    return this.#ask(doing, async ask => {
       const rows = await ask(`
         SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col
-        FROM information_schema.COLUMNS
-        WHERE DATA_TYPE = 'year'
+        FROM ${from}
           AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
-        ORDER BY db, name, ORDINAL_POSITION`);
+        ORDER BY db, name, ${order}`);
       return rows.map(columnOf);
     });
   }

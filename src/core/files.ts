@@ -1,5 +1,6 @@
 /** Files: what their errors mean, and how a new name is made durable. */
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
+import { sleep, type Clock } from "./clock.ts";
 
 /** What passes, or is mended without us: a full disk, a failing one, a file system that went away. */
 const PASSING = new Set([
@@ -36,4 +37,13 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+const CLOSE_MS = 3_000;
+
+/** Waits for what the system is doing with the file now; on a disk that hangs it is left behind. */
+export async function closeFile(handle: FileHandle, clock: Clock): Promise<void> {
+  const inTime = new AbortController();
+  const closed = handle.close().finally(() => inTime.abort());
+  await Promise.race([closed, sleep(clock, CLOSE_MS, inTime.signal)]).catch(() => undefined);
 }

@@ -1,5 +1,6 @@
 /** Topic names made from the template, such as `{database}.{table}`. */
 import { TidemarkError } from "../core/errors.ts";
+import { escapeUnits, fillTemplate, type TableName } from "../core/name-template.ts";
 import { topicNameFault } from "../core/topic-name.ts";
 
 /**
@@ -7,10 +8,8 @@ import { topicNameFault } from "../core/topic-name.ts";
  *
  * @throws TidemarkError CONFIG_INVALID for a name that Kafka refuses for its length or as a whole.
  */
-export function topicName(template: string, table: { database: string; table: string }): string {
-  const name = template
-    .replace(/\{(database|table)\}/g, (_, part: "database" | "table") => table[part])
-    .replace(/[^A-Za-z0-9._-]/g, escapeUnit);
+export function topicName(template: string, table: TableName): string {
+  const name = escapeUnits(fillTemplate(template, table), /[^A-Za-z0-9._-]/g);
   const fault = topicNameFault(name);
   if (fault === undefined) return name;
   throw new TidemarkError(
@@ -18,8 +17,4 @@ export function topicName(template: string, table: { database: string; table: st
     `The topic template "${template}" makes "${name}" of ${table.database}.${table.table}: ` +
       `${fault}. Choose another sink.topic, or exclude the table.`,
   );
-}
-
-function escapeUnit(unit: string): string {
-  return `_u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 }

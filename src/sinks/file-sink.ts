@@ -18,9 +18,9 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { NextOffsets } from "../core/checkpoint.ts";
-import { sleep, type Clock } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
-import { isPassing, syncFolder, systemCode } from "../core/files.ts";
+import { closeFile, isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
@@ -43,7 +43,6 @@ export interface FileSinkOptions {
 }
 
 const BATCH_BYTES = 1024 * 1024;
-const CLOSE_MS = 3_000;
 const PARTITION = "0";
 /** Without O_TRUNC; and not O_APPEND, which would ignore the offset that a retry writes at. */
 const FLAGS = constants.O_RDWR | constants.O_CREAT;
@@ -97,11 +96,7 @@ export class FileSink implements Sink {
     this.#closing.abort(new TidemarkError("SINK_UNAVAILABLE", `The sink of ${path} is closed.`));
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle === undefined) return;
-    // This waits for what the system is doing now. On a disk that hangs it is left behind.
-    const inTime = new AbortController();
-    const closed = handle.close().finally(() => inTime.abort());
-    await Promise.race([closed, sleep(clock, CLOSE_MS, inTime.signal)]).catch(() => undefined);
+    if (handle !== undefined) await closeFile(handle, clock);
   }
 
   async #openFile(): Promise<FileHandle> {

@@ -1,5 +1,6 @@
 /** Queues made from the template, such as `{database}-{table}.fifo`. */
 import { TidemarkError } from "../core/errors.ts";
+import { escapeUnits, fillTemplate, type TableName } from "../core/name-template.ts";
 import { queueFault } from "../core/queue-name.ts";
 
 /**
@@ -7,10 +8,8 @@ import { queueFault } from "../core/queue-name.ts";
  *
  * @throws TidemarkError CONFIG_INVALID for a name that SQS refuses for its length.
  */
-export function queueName(template: string, table: { database: string; table: string }): string {
-  const queue = template.replace(/\{(database|table)\}/g, (_, part: "database" | "table") =>
-    table[part].replace(/[^A-Za-z0-9_-]/g, escapeUnit),
-  );
+export function queueName(template: string, table: TableName): string {
+  const queue = fillTemplate(template, table, part => escapeUnits(part, /[^A-Za-z0-9_-]/g));
   const fault = queueFault(queue);
   if (fault === undefined) return queue;
   throw new TidemarkError(
@@ -18,8 +17,4 @@ export function queueName(template: string, table: { database: string; table: st
     `The queue template "${template}" makes "${queue}" of ${table.database}.${table.table}: ` +
       `${fault}. Choose another sink.queue, or exclude the table.`,
   );
-}
-
-function escapeUnit(unit: string): string {
-  return `_u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 }

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Options } from "amqplib";
 import { TidemarkError } from "../core/errors.ts";
+import { fillTemplate, type TableName } from "../core/name-template.ts";
 import type { Message } from "./sink.ts";
 
 const SHORT_BYTES_MAX = 255;
@@ -35,11 +36,8 @@ export function shortId(id: string): string {
  *
  * @throws TidemarkError CONFIG_INVALID for one that AMQP cannot carry.
  */
-export function routingKey(template: string, table: { database: string; table: string }): string {
-  const key = template.replace(
-    /\{(database|table)\}/g,
-    (_, part: "database" | "table") => table[part],
-  );
+export function routingKey(template: string, table: TableName): string {
+  const key = fillTemplate(template, table);
   const bytes = Buffer.byteLength(key);
   if (bytes <= SHORT_BYTES_MAX) return key;
   throw new TidemarkError(

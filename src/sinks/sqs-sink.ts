@@ -316,7 +316,6 @@ export class SqsSink implements Sink {
 }
 
 /** What a message takes in a batch and in memory, about: names and types of attributes, ids of the entry. */
-function messageBytes({ id, key, value, transaction, position }: Message): number {
-  const text = id.length + transaction.length + position.length;
-  return text + (key?.length ?? 0) + (value?.length ?? 0) + 200;
+function messageBytes({ id, bytes, transaction, position }: Message): number {
+  return bytes + id.length + transaction.length + position.length + 200;
 }

@@ -18,10 +18,10 @@
 import { setMaxListeners } from "node:events";
 import { constants, type FileHandle, mkdir, open, readdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { sleep, type Clock } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { Fifo } from "../core/fifo.ts";
-import { isPassing, syncFolder, systemCode } from "../core/files.ts";
+import { closeFile, isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import { Wake } from "../core/signal.ts";
@@ -53,7 +53,6 @@ const BATCH_BYTES = 1024 * 1024;
 const COPY_BYTES = 1024 * 1024;
 /** Below this, nothing is gained by writing the rest anew. */
 const COMPACT_BYTES_MIN = 4 * 1024 * 1024;
-const CLOSE_MS = 3_000;
 const FLAGS = constants.O_RDWR | constants.O_CREAT;
 const MODE = 0o600;
 
@@ -156,11 +155,7 @@ export class Park {
     this.#closing.abort(new TidemarkError("SINK_UNAVAILABLE", `${path} is closed.`));
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle === undefined) return;
-    // On a disk that hangs it is left behind.
-    const inTime = new AbortController();
-    const closed = handle.close().finally(() => inTime.abort());
-    await Promise.race([closed, sleep(clock, CLOSE_MS, inTime.signal)]).catch(() => undefined);
+    if (handle !== undefined) await closeFile(handle, clock);
   }
 
   async #open(path: string): Promise<FileHandle> {

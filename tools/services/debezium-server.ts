@@ -5,12 +5,13 @@
  *
  * It opens no port.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debeziumProgram } from "./debezium-program.ts";
 import type { Debezium, DebeziumOptions } from "./interfaces.ts";
 import { keptFolder } from "./keeper.ts";
 import { ServerProcess } from "./server-process.ts";
+import { LoggingServer } from "./single-server.ts";
 
 /** What it logs once it is a replica of its source. */
 const streaming = "Connected to binlog";
@@ -23,7 +24,7 @@ export async function launchDebezium({ properties }: DebeziumOptions): Promise<D
   const all = { ...ownProperties(dir), ...properties };
   const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(config, "application.properties"), lines.join(""));
-  const server = new DebeziumServer(
+  const server = new LoggingServer(
     dir,
     new ServerProcess({
       name: "debezium",
@@ -32,6 +33,7 @@ export async function launchDebezium({ properties }: DebeziumOptions): Promise<D
       folder: dir,
       logFile: join(dir, "log"),
     }),
+    streaming,
   );
   await server.startOnce();
   return server;
@@ -45,33 +47,4 @@ function ownProperties(dir: string): Readonly<Record<string, string>> {
     "debezium.source.schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
     "debezium.source.schema.history.internal.file.filename": join(dir, "schema-history"),
   };
-}
-
-class DebeziumServer implements Debezium {
-  readonly dir: string;
-  readonly #process: ServerProcess;
-
-  constructor(dir: string, process: ServerProcess) {
-    this.dir = dir;
-    this.#process = process;
-  }
-
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  get isRunning(): boolean {
-    return this.#process.isRunning;
-  }
-
-  async startOnce(): Promise<void> {
-    const log = join(this.dir, "log");
-    await this.#process.startOnce(() =>
-      Promise.resolve(readFileSync(log, "utf8").includes(streaming)),
-    );
-  }
-
-  stop(): Promise<void> {
-    return this.#process.stop();
-  }
 }

@@ -10,70 +10,37 @@ import type { Elasticmq } from "./interfaces.ts";
 import { keptFolder } from "./keeper.ts";
 import { freePort, host } from "./ports.ts";
 import { ServerProcess, withFreshPorts } from "./server-process.ts";
+import { SingleServer, started } from "./single-server.ts";
 
 const probeTimeoutMs = 5_000;
+const MAIN = "org.elasticmq.server.Main";
 
 export async function launchElasticmq(): Promise<Elasticmq> {
   const classPath = await elasticmqProgram();
-  return withFreshPorts(async () => {
-    const server = new Server(classPath, keptFolder("elasticmq"), await freePort());
-    try {
-      await server.startOnce();
-    } catch (error) {
-      await server.discard();
-      throw error;
-    }
-    return server;
-  });
+  return withFreshPorts(async () =>
+    started(new Server(classPath, keptFolder("elasticmq"), await freePort())),
+  );
 }
 
-class Server implements Elasticmq {
+class Server extends SingleServer implements Elasticmq {
   readonly host = host;
   readonly port: number;
   readonly url: string;
-  readonly dir: string;
-  readonly #process: ServerProcess;
 
   constructor(classPath: string, dir: string, port: number) {
+    const file = join(dir, "elasticmq.conf");
+    const args = ["-Xmx512m", `-Dconfig.file=${file}`, "-cp", classPath, MAIN];
+    const logFile = join(dir, "log");
+    super(
+      dir,
+      new ServerProcess({ name: "elasticmq", command: "java", args, folder: dir, logFile }),
+    );
+    writeFileSync(file, configuration(port));
     this.port = port;
     this.url = `http://${host}:${port}`;
-    this.dir = dir;
-    const file = join(dir, "elasticmq.conf");
-    writeFileSync(file, configuration(port));
-    this.#process = new ServerProcess({
-      name: "elasticmq",
-      command: "java",
-      args: ["-Xmx512m", `-Dconfig.file=${file}`, "-cp", classPath, "org.elasticmq.server.Main"],
-      folder: dir,
-      logFile: join(dir, "log"),
-    });
   }
 
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
-  }
-
-  startOnce(): Promise<void> {
-    return this.#process.startOnce(() => this.#answers());
-  }
-
-  start(): Promise<void> {
-    return this.#process.start(() => this.#answers());
-  }
-
-  stop(): Promise<void> {
-    return this.#process.stop();
-  }
-
-  discard(): Promise<void> {
-    return this.#process.discard();
-  }
-
-  async #answers(): Promise<boolean> {
+  protected async answers(): Promise<boolean> {
     const response = await fetch(`${this.url}/?Action=ListQueues`, {
       signal: AbortSignal.timeout(probeTimeoutMs),
     });

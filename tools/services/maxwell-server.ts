@@ -5,12 +5,12 @@
  *
  * It opens no port, and keeps its position in a schema of the MySQL that it reads.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Maxwell, MaxwellOptions } from "./interfaces.ts";
 import { keptFolder } from "./keeper.ts";
 import { maxwellProgram } from "./maxwell-program.ts";
 import { ServerProcess } from "./server-process.ts";
+import { LoggingServer } from "./single-server.ts";
 
 /** What it logs once it is a replica of its source. */
 const streaming = "Binlog connected";
@@ -53,29 +53,11 @@ function flags({ mysql, user, password, database }: MaxwellOptions, output: stri
   ];
 }
 
-class MaxwellServer implements Maxwell {
-  readonly dir: string;
+class MaxwellServer extends LoggingServer implements Maxwell {
   readonly output: string;
-  readonly #process: ServerProcess;
 
   constructor(dir: string, output: string, process: ServerProcess) {
-    this.dir = dir;
+    super(dir, process, streaming);
     this.output = output;
-    this.#process = process;
-  }
-
-  get isRunning(): boolean {
-    return this.#process.isRunning;
-  }
-
-  async startOnce(): Promise<void> {
-    const log = join(this.dir, "log");
-    await this.#process.startOnce(() =>
-      Promise.resolve(readFileSync(log, "utf8").includes(streaming)),
-    );
-  }
-
-  stop(): Promise<void> {
-    return this.#process.stop();
   }
 }

@@ -7,6 +7,7 @@ import { keptFolder } from "./keeper.ts";
 import { mysqlProgram } from "./mysql-program.ts";
 import { freePort, host } from "./ports.ts";
 import { ServerProcess, withFreshPorts } from "./server-process.ts";
+import { SingleServer } from "./single-server.ts";
 
 const probeTimeoutMs = 5_000;
 
@@ -51,46 +52,26 @@ export async function launchMysql(version: MysqlVersion, options: MysqlOptions):
   return withFreshPorts(async () => launch(await freePort()));
 }
 
-class MysqlServer implements Mysql {
+class MysqlServer extends SingleServer implements Mysql {
   readonly version: MysqlVersion;
   readonly host = host;
   readonly port: number;
   readonly user = "root";
   readonly password = "";
   readonly url: string;
-  readonly dir: string;
-  readonly #process: ServerProcess;
 
-  constructor(place: Pick<Mysql, "version" | "port" | "dir">, process: ServerProcess) {
-    this.version = place.version;
-    this.port = place.port;
-    this.dir = place.dir;
+  constructor(
+    { version, port, dir }: Pick<Mysql, "version" | "port" | "dir">,
+    process: ServerProcess,
+  ) {
+    super(dir, process);
+    this.version = version;
+    this.port = port;
     this.url = `mysql://${this.user}@${this.host}:${this.port}`;
-    this.#process = process;
-  }
-
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
-  }
-
-  startOnce(): Promise<void> {
-    return this.#process.startOnce(() => this.#answers());
-  }
-
-  start(): Promise<void> {
-    return this.#process.start(() => this.#answers());
-  }
-
-  stop(): Promise<void> {
-    return this.#process.stop();
   }
 
   /** The data folder tells our server from one that took the port. */
-  async #answers(): Promise<boolean> {
+  protected async answers(): Promise<boolean> {
     const { host, port, user } = this;
     const connection = await createConnection({ host, port, user, connectTimeout: probeTimeoutMs });
     try {

@@ -16,6 +16,7 @@ import { keptEnvironment, keptFolder } from "./keeper.ts";
 import { freePort, host } from "./ports.ts";
 import { rabbitmqProgram, type RabbitmqProgram } from "./rabbitmq-program.ts";
 import { ServerProcess, withFreshPorts } from "./server-process.ts";
+import { SingleServer, started } from "./single-server.ts";
 
 const probeTimeoutMs = 5_000;
 
@@ -38,36 +39,36 @@ export async function launchRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq
       await freePort(),
     ];
     const place = { dir, port, epmdPort, distributionPort, node: `tidemark${port}@localhost` };
-    const broker = new Broker(program, place, options);
-    try {
-      await broker.startOnce();
-    } catch (error) {
-      await broker.discard();
-      throw error;
-    }
-    return broker;
+    return started(new Broker(program, place, options));
   });
 }
 
-class Broker implements Rabbitmq {
+class Broker extends SingleServer implements Rabbitmq {
   readonly host = host;
   readonly port: number;
   readonly user = "guest";
   readonly password = "guest";
   readonly url: string;
-  readonly dir: string;
   readonly #program: RabbitmqProgram;
   readonly #place: Place;
   readonly #names: ServerProcess;
-  readonly #process: ServerProcess;
 
   constructor(program: RabbitmqProgram, place: Place, { config = {} }: RabbitmqOptions) {
     const { dir, port, epmdPort } = place;
+    super(
+      dir,
+      new ServerProcess({
+        name: "rabbitmq",
+        command: "env",
+        args: [...environment(place), program.server],
+        folder: dir,
+        logFile: join(dir, "log"),
+      }),
+    );
     this.#program = program;
     this.#place = place;
     this.port = port;
     this.url = `amqp://${this.user}:${this.password}@${host}:${port}`;
-    this.dir = dir;
     mkdirSync(join(dir, "data"));
     writeFileSync(join(dir, "enabled_plugins"), "[].\n");
     const lines = Object.entries(config).map(([name, value]) => `${name} = ${value}\n`);
@@ -79,39 +80,20 @@ class Broker implements Rabbitmq {
       folder: dir,
       logFile: join(dir, "epmd.log"),
     });
-    this.#process = new ServerProcess({
-      name: "rabbitmq",
-      command: "env",
-      args: [...environment(place), program.server],
-      folder: dir,
-      logFile: join(dir, "log"),
-    });
   }
 
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
-  }
-
-  async startOnce(): Promise<void> {
+  override async startOnce(): Promise<void> {
     await this.#names.startOnce(() => listens(this.#place.epmdPort));
-    await this.#process.startOnce(() => this.#answers());
+    await super.startOnce();
   }
 
-  async start(): Promise<void> {
+  override async start(): Promise<void> {
     await this.#names.start(() => listens(this.#place.epmdPort));
-    await this.#process.start(() => this.#answers());
+    await super.start();
   }
 
-  stop(): Promise<void> {
-    return this.#process.stop();
-  }
-
-  async discard(): Promise<void> {
-    await this.#process.discard();
+  override async discard(): Promise<void> {
+    await super.discard();
     await this.#names.discard();
   }
 
@@ -125,7 +107,7 @@ class Broker implements Rabbitmq {
   }
 
   /** The cluster's name tells our broker from one that took the port. */
-  async #answers(): Promise<boolean> {
+  protected async answers(): Promise<boolean> {
     const connection = await connect(this.url, { timeout: probeTimeoutMs });
     const properties: Readonly<Record<string, unknown>> = {
       ...connection.connection.serverProperties,

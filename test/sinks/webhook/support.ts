@@ -4,7 +4,7 @@ import { silentLogger } from "../../../src/core/logger.ts";
 import type { Message } from "../../../src/sinks/sink.ts";
 import type { WebhookRoute, WebhookSinkOptions } from "../../../src/sinks/webhook-options.ts";
 import { WebhookSink } from "../../../src/sinks/webhook-sink.ts";
-import { makeMessage } from "../../contract/sink.ts";
+import { makeMessage, RecordedEvents, resumeAt } from "../../contract/sink.ts";
 
 export const never = new AbortController().signal;
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -38,4 +38,24 @@ export function makeSink(
 export function change(row: string, number: number, changes: Partial<Message> = {}): Message {
   const message = makeMessage(number, "hook", row);
   return { ...message, value: Buffer.from(`${row}:${number}`), ...changes };
+}
+
+/** Sinks that are open, with what they report; `close` ends them all. */
+export class OpenSinks {
+  readonly #sinks: WebhookSink[] = [];
+
+  async open(
+    routes: readonly WebhookRoute[],
+    changes: Partial<WebhookSinkOptions> = {},
+  ): Promise<{ sink: WebhookSink; events: RecordedEvents }> {
+    const sink = makeSink(routes, changes);
+    this.#sinks.push(sink);
+    const events = new RecordedEvents();
+    await sink.open(resumeAt(undefined, "hook"), events, never);
+    return { sink, events };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sinks.splice(0).map(sink => sink.close()));
+  }
 }

@@ -9,11 +9,10 @@ import { Troubles } from "../../../src/core/troubles.ts";
 import type { Message } from "../../../src/sinks/sink.ts";
 import { Park, type ParkFileOptions } from "../../../src/sinks/webhook-park.ts";
 import type { WebhookSinkOptions } from "../../../src/sinks/webhook-options.ts";
-import type { WebhookSink } from "../../../src/sinks/webhook-sink.ts";
 import { RecordedEvents, resumeAt } from "../../contract/sink.ts";
 import { failingOpen, makeFolder, removeFolder } from "../../support/files.ts";
 import { accept, answer, WebhookServer, type Behaviour } from "../../support/webhook-server.ts";
-import { change, makeSink, never, route } from "./support.ts";
+import { change, makeSink, never, OpenSinks, route } from "./support.ts";
 
 let folder = "";
 
@@ -176,26 +175,20 @@ describe("a park file", () => {
 
 describe("a route with a park", () => {
   let server: WebhookServer;
-  const sinks: WebhookSink[] = [];
+  const sinks = new OpenSinks();
 
   beforeEach(async () => {
     server = await WebhookServer.start();
   });
 
   afterEach(async () => {
-    await Promise.all(sinks.splice(0).map(sink => sink.close()));
+    await sinks.close();
     await server.stop();
   });
 
-  const open = async (
-    changes: Partial<WebhookSinkOptions> = {},
-  ): Promise<{ sink: WebhookSink; events: RecordedEvents }> => {
+  const open = (changes: Partial<WebhookSinkOptions> = {}): ReturnType<OpenSinks["open"]> => {
     const park = { dir: folder, maxBytes: 1024 ** 3 };
-    const sink = makeSink([route(server.url)], { park, ...changes });
-    sinks.push(sink);
-    const events = new RecordedEvents();
-    await sink.open(resumeAt(undefined, "hook"), events, never);
-    return { sink, events };
+    return sinks.open([route(server.url)], { park, ...changes });
   };
 
   const refuse =

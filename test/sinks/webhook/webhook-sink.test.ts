@@ -4,10 +4,9 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { Troubles } from "../../../src/core/troubles.ts";
 import type { Message } from "../../../src/sinks/sink.ts";
 import type { WebhookRoute, WebhookSinkOptions } from "../../../src/sinks/webhook-options.ts";
-import type { WebhookSink } from "../../../src/sinks/webhook-sink.ts";
-import { makeMessage, RecordedEvents, resumeAt, sinkContract } from "../../contract/sink.ts";
+import { makeMessage, sinkContract } from "../../contract/sink.ts";
 import { accept, answer, WebhookServer } from "../../support/webhook-server.ts";
-import { change, makeSink, never, OTHER_SECRET, route, SECRET } from "./support.ts";
+import { change, makeSink, OpenSinks, OTHER_SECRET, route, SECRET } from "./support.ts";
 
 sinkContract(
   "WebhookSink",
@@ -33,27 +32,21 @@ sinkContract(
 
 describe("WebhookSink", () => {
   let server: WebhookServer;
-  const sinks: WebhookSink[] = [];
+  const sinks = new OpenSinks();
 
   beforeEach(async () => {
     server = await WebhookServer.start();
   });
 
   afterEach(async () => {
-    await Promise.all(sinks.splice(0).map(sink => sink.close()));
+    await sinks.close();
     await server.stop();
   });
 
-  const open = async (
+  const open = (
     changes: Partial<WebhookSinkOptions> = {},
     routes: readonly WebhookRoute[] = [route(server.url)],
-  ): Promise<{ sink: WebhookSink; events: RecordedEvents }> => {
-    const sink = makeSink(routes, changes);
-    sinks.push(sink);
-    const events = new RecordedEvents();
-    await sink.open(resumeAt(undefined, "hook"), events, never);
-    return { sink, events };
-  };
+  ): ReturnType<OpenSinks["open"]> => sinks.open(routes, changes);
 
   const rows = (count: number): Message[] =>
     Array.from({ length: count }, (_, i) => change(`row${i}`, i));

@@ -2,18 +2,12 @@
  * A workload over every type and operation; each record equals what the real Debezium Server wrote for
  * the same binlog, apart from the differences that docs/formats.md lists.
  */
-import type { Connection } from "mysql2/promise";
 import type { Figure, Outcome } from "../campaign.ts";
 import { Facts } from "../debezium/facts.ts";
 import { judge } from "../debezium/judge.ts";
-import { changeAtRandom } from "../debezium/random-changes.ts";
-import { DATABASE, Sides } from "../debezium/sides.ts";
-import { stepsOf } from "../debezium/statements.ts";
-import { changeKeys, fillWideTables } from "../debezium/wide-tables.ts";
-import { rounds, type Options } from "../options.ts";
+import { Sides } from "../debezium/sides.ts";
+import { writeParity } from "../parity.ts";
 import { progress } from "../progress.ts";
-import { Random } from "../random.ts";
-import { casesOf, textCasesOf } from "../types/cases.ts";
 import type { CheckContext } from "./check.ts";
 
 const TRANSACTIONS = 1_000;
@@ -39,9 +33,9 @@ export async function debezium({ options }: CheckContext): Promise<Outcome> {
   const sides = await Sides.start(options.mysql);
   try {
     progress("debezium: reads the binlog");
-    await workload([await sides.connect(), await sides.connect(), await sides.connect()], {
-      options,
-      facts,
+    await writeParity(sides.source, {
+      ...{ name: "debezium", version: options.mysql, charsets, options, facts },
+      transactions: TRANSACTIONS,
     });
     progress("debezium: everything is written");
     const verdict = judge(await sides.records(), facts);
@@ -58,22 +52,4 @@ export async function debezium({ options }: CheckContext): Promise<Outcome> {
   } finally {
     await sides.stop();
   }
-}
-
-async function workload(
-  sessions: readonly Connection[],
-  { options, facts }: { readonly options: Options; readonly facts: Facts },
-): Promise<void> {
-  const [first] = sessions;
-  if (first === undefined) return;
-  const random = new Random(options.seed, "debezium");
-  const cases = [...casesOf(options.mysql), ...textCasesOf(charsets)];
-  await fillWideTables(first, cases, random);
-  await changeKeys(first);
-  for (const { session, sql } of stepsOf(options.mysql)) {
-    await sessions[session]?.query(sql);
-    if (/CREATE TABLE|ALTER TABLE/.test(sql)) await facts.collect(first, DATABASE);
-  }
-  await changeAtRandom(sessions, random, rounds(options, TRANSACTIONS, 200));
-  await facts.collect(first, DATABASE);
 }

@@ -14,6 +14,7 @@ import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
+import { median } from "./rates-rows.ts";
 
 const DATABASE = "rates_rabbitmq";
 const TABLES = ["a", "b", "c", "d"];
@@ -48,11 +49,11 @@ export async function ratesRabbitmq({ options, servers }: CheckContext): Promise
       for (const queue of queues) await channel.deleteQueue(queue);
       progress(`rates-rabbitmq: ${ours.at(-1)} messages a second, bare ${bare.at(-1)}`);
     }
-    const share = middle(ours.map((rate, turn) => rate / (bare[turn] ?? Infinity)));
+    const share = median(ours.map((rate, turn) => rate / (bare[turn] ?? Infinity)));
     const figures = {
       rabbitmq_messages: rows,
-      rabbitmq_per_second: middle(ours),
-      rabbitmq_loop_per_second: middle(bare),
+      rabbitmq_per_second: median(ours),
+      rabbitmq_loop_per_second: median(bare),
       rabbitmq_share: Math.round(share * 100) / 100,
     };
     return { ok: share >= SHARE_MIN, void: false, figures };
@@ -202,9 +203,4 @@ async function takeAll(channel: Channel, queues: readonly string[]): Promise<Get
     if (round.length === 0) return messages;
     messages.push(...round);
   }
-}
-
-function middle(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }

@@ -26,6 +26,7 @@ import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { sleep } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
+import { fillOrders, median } from "./rates-rows.ts";
 
 const IN_FLIGHT = 16;
 const SHARE_MIN = 0.8;
@@ -43,7 +44,7 @@ export async function ratesSqs({ options, servers, mutant }: CheckContext): Prom
   const bench = new Bench(elasticmq, messages);
   const dir = mkdtempSync(join(tmpdir(), "tidemark-verify-sqs-rates-"));
   try {
-    await fill(mysql, messages);
+    await fillOrders(mysql, DATABASE, messages);
     const product: number[] = [];
     const loops: number[] = [];
     let entries: readonly SendMessageBatchRequestEntry[] = [];
@@ -71,21 +72,6 @@ export async function ratesSqs({ options, servers, mutant }: CheckContext): Prom
     rmSync(dir, { recursive: true, force: true });
     await withConnection(mysql, connection => connection.query(`DROP DATABASE ${DATABASE}`));
   }
-}
-
-/** Rows of one message each, all of them in the binlog before anything is measured. */
-async function fill(mysql: Mysql, messages: number): Promise<void> {
-  await withConnection(mysql, async connection => {
-    await connection.query(`DROP DATABASE IF EXISTS ${DATABASE}`);
-    await connection.query(`CREATE DATABASE ${DATABASE}`);
-    await connection.query(
-      `CREATE TABLE ${DATABASE}.orders (id INT PRIMARY KEY, customer INT NOT NULL, note VARCHAR(200) NOT NULL)`,
-    );
-    for (let from = 0; from < messages; from += 100) {
-      const rows = Array.from({ length: 100 }, (_, n) => [from + n, n, `order ${"x".repeat(80)}`]);
-      await connection.query(`INSERT INTO ${DATABASE}.orders VALUES ?`, [rows]);
-    }
-  });
 }
 
 class Bench {
@@ -219,9 +205,4 @@ class Bench {
       await this.#client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
     }
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }

@@ -16,6 +16,7 @@ import { builtBundle, Product } from "../product.ts";
 import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import type { CheckContext } from "./check.ts";
+import { fillOrders, median } from "./rates-rows.ts";
 
 const IN_FLIGHT = 32;
 const SHARE_MIN = 0.8;
@@ -48,7 +49,7 @@ export async function ratesWebhook({ options, servers, mutant }: CheckContext): 
   const rounds = options.quick ? 3 : 5;
   const dir = mkdtempSync(join(tmpdir(), "tidemark-verify-webhook-rates-"));
   try {
-    await fill(mysql, messages);
+    await fillOrders(mysql, DATABASE, messages);
     const product: number[] = [];
     const bare: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -69,21 +70,6 @@ export async function ratesWebhook({ options, servers, mutant }: CheckContext): 
     rmSync(dir, { recursive: true, force: true });
     await withConnection(mysql, connection => connection.query(`DROP DATABASE ${DATABASE}`));
   }
-}
-
-/** Rows of one message each, all of them in the binlog before anything is measured. */
-async function fill(mysql: Mysql, messages: number): Promise<void> {
-  await withConnection(mysql, async connection => {
-    await connection.query(`DROP DATABASE IF EXISTS ${DATABASE}`);
-    await connection.query(`CREATE DATABASE ${DATABASE}`);
-    await connection.query(
-      `CREATE TABLE ${DATABASE}.orders (id INT PRIMARY KEY, note VARCHAR(200) NOT NULL)`,
-    );
-    for (let from = 0; from < messages; from += 100) {
-      const rows = Array.from({ length: 100 }, (_, n) => [from + n, `order ${"x".repeat(80)}`]);
-      await connection.query(`INSERT INTO ${DATABASE}.orders VALUES ?`, [rows]);
-    }
-  });
 }
 
 /** Messages a second that arrive at a new endpoint. `run` is given its URL, and gives what ends it. */
@@ -156,9 +142,4 @@ function runBare(url: string, messages: number): Promise<() => Promise<void>> {
     await loops;
     await pool.close();
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

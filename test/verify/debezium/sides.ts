@@ -4,25 +4,21 @@
  *   MySQL ─┬─▶ Debezium Server ──▶ debezium.parity.…  ─┐
  *          └─▶ Tidemark         ──▶ tidemark.parity.… ─┴─▶ plain consumer ──▶ records by table
  */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createConnection, type Connection } from "mysql2/promise";
 import {
   startDebezium,
   startKafka,
-  startMysql,
   type Debezium,
   type Kafka,
   type Mysql,
 } from "../../../tools/services/services.ts";
 import { Consumer } from "../consumer.ts";
 import type { RawRecord } from "../kafka-wire.ts";
-import { builtBundle, Product } from "../product.ts";
-import { cdcUser } from "../servers.ts";
+import { DATABASE, ParitySource } from "../parity.ts";
 import { until } from "../wait.ts";
 
-export const DATABASE = "parity";
 /** Debezium's topic prefix and Tidemark's pipeline: both are what `source.name` says. */
 const NAME = "debezium";
 /** Room for a message with two images of the longest text. */
@@ -39,20 +35,19 @@ export interface BothSides {
 }
 
 export class Sides {
-  readonly #mysql: Mysql;
+  readonly source: ParitySource;
   readonly #kafka: Kafka;
   readonly #debezium: Debezium;
-  readonly #connections: Connection[] = [];
 
-  private constructor(mysql: Mysql, kafka: Kafka, debezium: Debezium) {
-    this.#mysql = mysql;
+  private constructor(source: ParitySource, kafka: Kafka, debezium: Debezium) {
+    this.source = source;
     this.#kafka = kafka;
     this.#debezium = debezium;
   }
 
   static async start(version: "mysql-8" | "mysql-9"): Promise<Sides> {
-    const [mysql, kafka] = await Promise.all([
-      startMysql(version, { args: ["--max-allowed-packet=64M"] }),
+    const [source, kafka] = await Promise.all([
+      ParitySource.start(version),
       // Debezium leaves it to the broker to make its topics.
       startKafka({
         properties: {
@@ -61,38 +56,18 @@ export class Sides {
         },
       }),
     ]);
-    const connection = await createConnection(mysql.url);
-    const { user, password } = cdcUser;
-    for (const statement of [
-      `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`,
-      `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'`,
-      `CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4`,
-    ]) {
-      await connection.query(statement);
-    }
-    await connection.end();
-    const properties = debeziumProperties(mysql, kafka);
-    return new Sides(mysql, kafka, await startDebezium({ properties }));
-  }
-
-  /** A session of its own: its thread id stands in the messages. */
-  async connect(): Promise<Connection> {
-    const { host, port, user, password } = this.#mysql;
-    const connection = await createConnection({
-      ...{ host, port, user, password, charset: "utf8mb4" },
-      multipleStatements: true,
-    });
-    this.#connections.push(connection);
-    await connection.query(
-      `SET NAMES utf8mb4; SET time_zone = '+00:00', sql_mode = ''; USE ${DATABASE}`,
-    );
-    return connection;
+    const properties = debeziumProperties(source.mysql, kafka);
+    return new Sides(source, kafka, await startDebezium({ properties }));
   }
 
   /** All that both wrote of what stands in the binlog now. */
   async records(): Promise<BothSides> {
     const dir = mkdtempSync(join(tmpdir(), "tidemark-debezium-"));
-    const product = this.#product(dir);
+    const product = this.source.product(dir, {
+      name: NAME,
+      format: "debezium",
+      sink: { type: "kafka", brokers: this.#kafka.brokers, topic: "tidemark.{database}.{table}" },
+    });
     const debezium = new Map<string, RawRecord[]>();
     const tidemark = new Map<string, RawRecord[]>();
     const consumer = new Consumer(this.#kafka.brokers, topic =>
@@ -130,9 +105,8 @@ export class Sides {
   }
 
   async stop(): Promise<void> {
-    for (const connection of this.#connections) connection.destroy();
     await this.#debezium.stop();
-    await Promise.all([this.#mysql.stop(), this.#kafka.stop()]);
+    await Promise.all([this.source.stop(), this.#kafka.stop()]);
   }
 
   /** What Debezium says about its end. */
@@ -143,29 +117,11 @@ export class Sides {
   }
 
   async #mark(): Promise<void> {
-    const connection = await this.connect();
+    const connection = await this.source.connect();
     await connection.query(
       `CREATE TABLE IF NOT EXISTS the_end (id INT PRIMARY KEY AUTO_INCREMENT);
        INSERT INTO the_end VALUES ()`,
     );
-  }
-
-  #product(dir: string): Product {
-    mkdirSync(join(dir, "state"));
-    const config = join(dir, "tidemark.yaml");
-    const { host, port } = this.#mysql;
-    const pipeline = {
-      name: NAME,
-      tables: [`${DATABASE}.*`],
-      format: "debezium",
-      sink: { type: "kafka", brokers: this.#kafka.brokers, topic: "tidemark.{database}.{table}" },
-      commit_log: { type: "file", dir: "state" },
-    };
-    const source = { host, port, ...cdcUser, start: "earliest" };
-    writeFileSync(config, JSON.stringify({ source, pipelines: [pipeline] }));
-    const bundle = join(dir, "tidemark.mjs");
-    copyFileSync(builtBundle(undefined), bundle);
-    return new Product({ bundle, config, dir });
   }
 }
 
