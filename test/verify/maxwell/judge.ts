@@ -38,13 +38,20 @@ export function judge({ maxwell, tidemark }: BothSides, facts: Facts): Verdict {
     for (const difference of rowDifferences(withoutXid(theirs), withoutXid(ours))) {
       const column = facts.column(table, difference.path[1] ?? "");
       const { path, debezium, tidemark: shown } = difference;
-      const occurrence: Occurrence = { path, maxwell: debezium, tidemark: shown, column };
+      const maxwellShown = debezium === undefined ? unchangedValue(theirs, path) : debezium;
+      const occurrence: Occurrence = { path, maxwell: maxwellShown, tidemark: shown, column };
       const rule = ruleNames.find(name => rules[name](occurrence));
       if (rule === undefined) undocumented.push(`${table} ${i}: ${textOf(occurrence)}`);
       else documented[rule] += 1;
     }
   }
   return { records, transactions: xids.size, tables: tables.size, documented, undocumented };
+}
+
+/** What a column that Maxwell leaves out of `old` was, as Maxwell sees it: the same as it is now. */
+function unchangedValue(fields: Fields, path: readonly string[]): ExactValue | undefined {
+  const [part = "", name = ""] = path;
+  return part === "old" ? (fields["data"] as Fields)[name] : undefined;
 }
 
 function withoutXid(fields: Fields): Fields {
