@@ -261,4 +261,6 @@ export interface LogConfig {
   readonly level: LogLevel;
   /** Undefined: text on a terminal, json otherwise. */
   readonly format: "text" | "json" | undefined;
+  /** Between two lines with rates; 0: none. */
+  readonly ratesMs: number;
 }

@@ -84,7 +84,11 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
     queue: queueConfig,
     pipelines: pipelines.filter(pipeline => pipeline !== undefined),
     http: whole.data.http && normaliseHttp(whole.data.http),
-    log: { level: whole.data.log.level, format: whole.data.log.format },
+    log: {
+      level: whole.data.log.level,
+      format: whole.data.log.format,
+      ratesMs: whole.data.log.rates_s * 1000,
+    },
     shutdownGraceMs: whole.data.shutdown_grace_ms,
   };
   return { config, settings: complete(whole.data, config), warnings: collector.warnings };

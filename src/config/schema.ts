@@ -524,6 +524,12 @@ export const logSchema = z
     format: choice(["text", "json"])
       .optional()
       .describe("Default: `text` on a terminal, `json` otherwise."),
+    rates_s: integer(0, 86_400)
+      .default(0)
+      .describe(
+        "Seconds between two lines that tell, at level `info`, how many rows a second each pipeline reads and " +
+          "how many messages a second it delivers; 0: none.",
+      ),
   })
   .prefault({})
   .describe("The log. It always goes to the standard error.");

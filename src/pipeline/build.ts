@@ -22,6 +22,7 @@ import { CommitLogMap } from "../watcher/commit-log-map.ts";
 import { Progress } from "../watcher/progress.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import { openingWith } from "./activity-offsets.ts";
+import { Backpressure } from "./backpressure.ts";
 import { begin } from "./begin.ts";
 import { checkBeforeRun, logWarnings } from "./checks.ts";
 import { binlogWatch } from "./binlog-watch.ts";
@@ -64,7 +65,10 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   vitals.enter("starting");
   try {
     const starting = AbortSignal.any([soft, hard, patience.signal]);
-    const { heartbeats, ...stages } = await build({ run, server, target, patience }, starting);
+    const { heartbeats, ...stages } = await build(
+      { run, server, target, patience, ended: ended.signal },
+      starting,
+    );
     patience.end();
     if (config.http) void binlogWatch({ server, vitals, clock, signal: ended.signal });
     void heartbeats?.run(ended.signal);
@@ -86,6 +90,8 @@ interface Parts {
   readonly server: MysqlServer;
   readonly target: Target;
   readonly patience: Patience;
+  /** Aborts when the pipeline has ended. */
+  readonly ended: AbortSignal;
 }
 
 interface Built extends Stages {
@@ -96,7 +102,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const { run, server, target, patience } = parts;
   const { config, pipeline, logger } = run;
   const wants = compileTableFilter(pipeline.tables);
-  const delivering = buildDelivering(run, target);
+  const delivering = buildDelivering(parts);
   const start = await begin(
     {
       server,
@@ -153,14 +159,19 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
 }
 
 /** Everything behind the source: from the waiting queue to the watcher, with the sink's callbacks. */
-function buildDelivering(run: PipelineRun, target: Target) {
-  const { config, pipeline, hard, vitals } = run;
+function buildDelivering({ run, target, ended }: Parts) {
+  const { config, pipeline, hard, vitals, logger } = run;
   const { flushIntervalMs, maxEntries, memoryPerPipelineBytes } = config.queue;
   const map = new CommitLogMap();
   const waiting = new WaitingQueue({
     entriesMax: maxEntries,
     bytesMax: memoryPerPipelineBytes - target.backlogBytes,
     released: vitals.released,
+    onFull: () => backpressure.begin(),
+  });
+  const backpressure = new Backpressure({
+    relieved: () => waiting.relieved(ended),
+    ...{ clock, logger },
   });
   const pending = new PendingChannel({
     flushIntervalMs,

@@ -12,6 +12,7 @@ import { toTidemarkError, type TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { runPipeline } from "./build.ts";
+import { logRates } from "./rates.ts";
 import type { StopSignals } from "./pipeline.ts";
 
 export interface RunOptions extends StopSignals {
@@ -36,9 +37,15 @@ const HEALTHY_MS = 60_000;
  *   too long only if none had halted.
  */
 export async function runPipelines(config: Config, options: RunOptions): Promise<void> {
+  const ended = new AbortController();
+  const { ratesMs } = config.log;
+  if (ratesMs > 0) {
+    void logRates({ ...options, intervalMs: ratesMs, clock: systemClock, signal: ended.signal });
+  }
   const results = await Promise.allSettled(
     config.pipelines.map((_, index) => supervise(config, index, options)),
   );
+  ended.abort();
   const faults = results.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
   const fault = faults.find(({ reason }) => !isStop(reason, options)) ?? faults[0];
   if (fault) throw fault.reason as TidemarkError;

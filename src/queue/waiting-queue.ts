@@ -31,6 +31,8 @@ export interface WaitingQueueLimits {
   readonly bytesMax: number;
   /** Counts what leaves the queue. */
   readonly released?: Flow;
+  /** Called each time that somebody has to wait for room. */
+  readonly onFull?: () => void;
 }
 
 export class WaitingQueue {
@@ -82,11 +84,20 @@ export class WaitingQueue {
   async room(bytes: number, signal: AbortSignal): Promise<void> {
     if (this.hasRoomFor(bytes)) return;
     this.#blocked += 1;
+    this.#limits.onFull?.();
     try {
       await this.#changed.until(() => this.hasRoomFor(bytes), signal);
     } finally {
       this.#blocked -= 1;
     }
+  }
+
+  /** Resolves when half of it is free. */
+  relieved(signal: AbortSignal): Promise<void> {
+    const { entriesMax, bytesMax } = this.#limits;
+    const isRelieved = (): boolean =>
+      this.#slots.length <= entriesMax / 2 && this.#bytes <= bytesMax / 2;
+    return this.#changed.until(isRelieved, signal);
   }
 
   push(entry: Entry, rows = 0, readMs = 0): void {

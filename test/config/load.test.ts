@@ -60,7 +60,7 @@ describe("a minimal file", () => {
         },
       ],
       http: undefined,
-      log: { level: "info", format: undefined },
+      log: { level: "info", format: undefined, ratesMs: 0 },
       shutdownGraceMs: 10_000,
     } satisfies Config);
   });

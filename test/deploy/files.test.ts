@@ -124,8 +124,9 @@ describe("docker-compose.yml", () => {
     const profiled = services.filter(([, { profiles }]) => profiles !== undefined);
     expect(Object.fromEntries(profiled.map(([name, { profiles }]) => [name, profiles]))).toEqual({
       rabbitmq: ["rabbitmq", "many"],
-      elasticmq: ["sqs", "many"],
+      elasticmq: ["sqs", "activity", "many"],
       webhooks: ["webhooks", "many"],
+      "tidemark-activity": ["activity"],
       "tidemark-rabbitmq": ["rabbitmq"],
       "tidemark-ordered": ["ordered"],
       "tidemark-webhooks": ["webhooks"],
