@@ -6,6 +6,7 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { toSqsError } from "./sqs-errors.ts";
+import { SqsHttp } from "./sqs-http.ts";
 
 export interface SqsClientOptions {
   /** Undefined: from the queue's URL, the environment or the profile. */
@@ -59,9 +60,7 @@ export class SqsClient {
   async queueUrl(name: string, signal: AbortSignal): Promise<string> {
     const { sdk, client } = await this.#loaded();
     const command = new sdk.GetQueueUrlCommand({ QueueName: name });
-    const { QueueUrl } = await this.#limited(signal, abortSignal =>
-      client.send(command, { abortSignal }),
-    );
+    const { QueueUrl } = await client.send(command, { abortSignal: signal });
     if (QueueUrl !== undefined) return QueueUrl;
     throw new TidemarkError("SINK_UNAVAILABLE", `SQS gives no URL for queue ${name}.`);
   }
@@ -70,20 +69,17 @@ export class SqsClient {
     const { sdk, client } = await this.#loaded();
     // A standard queue refuses to be asked for FifoQueue by name.
     const command = new sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ["All"] });
-    const { Attributes = {} } = await this.#limited(signal, abortSignal =>
-      client.send(command, { abortSignal }),
-    );
+    const { Attributes = {} } = await client.send(command, { abortSignal: signal });
     return {
       fifo: Attributes["FifoQueue"] === "true",
       maximumMessageSize: Number(Attributes["MaximumMessageSize"] ?? Infinity),
     };
   }
 
-  /** Returns, by their places in the list, the entries that were not taken. */
+  /** Returns, by their places in the list, the entries that were not taken. Nothing but `close` ends it. */
   async send(
     url: string,
     entries: readonly SqsEntry[],
-    signal: AbortSignal,
   ): Promise<ReadonlyMap<number, SqsRejection>> {
     const { sdk, client } = await this.#loaded();
     const command = new sdk.SendMessageBatchCommand({
@@ -101,9 +97,8 @@ export class SqsClient {
         MessageDeduplicationId: deduplication,
       })),
     });
-    const { Successful = [], Failed = [] } = await this.#limited(signal, abortSignal =>
-      client.send(command, { abortSignal }),
-    );
+    // With settings of its own, a request has its middleware put together anew.
+    const { Successful = [], Failed = [] } = await client.send(command);
     const rejections = new Map<number, SqsRejection>();
     for (const { Id, Code = "", Message = "", SenderFault = false } of Failed) {
       rejections.set(Number(Id), { code: Code, message: Message, senderFault: SenderFault });
@@ -127,21 +122,23 @@ export class SqsClient {
   }
 
   async #load(): Promise<{ sdk: Sdk; client: SQSClient }> {
-    const { region, endpoint, inFlightMax } = this.#options;
+    const { region, endpoint, inFlightMax, clock } = this.#options;
     const sdk = await import("@aws-sdk/client-sqs");
-    const sockets = { keepAlive: true, maxSockets: inFlightMax };
+    const requestHandler = await SqsHttp.load({
+      ...{ connections: inFlightMax, clock },
+      ...{ connectTimeoutMs: CONNECT_TIMEOUT_MS, timeoutMs: REQUEST_TIMEOUT_MS },
+    });
     const client = new sdk.SQSClient({
       ...(region === undefined ? {} : { region }),
       // With an endpoint of its own, a queue is not asked for at the host in its URL.
       ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),
       maxAttempts: 1, // Repeats are ours: they must not overtake each other.
       md5: false,
-      requestHandler: {
-        connectionTimeout: CONNECT_TIMEOUT_MS,
-        httpAgent: sockets,
-        httpsAgent: sockets,
-      },
+      cacheMiddleware: true,
+      requestHandler,
     });
+    // It goes through every message for a log that nobody keeps.
+    client.middlewareStack.remove("loggerMiddleware");
     this.#client = client;
     try {
       await client.config.region();
@@ -153,20 +150,6 @@ export class SqsClient {
       );
     }
     return { sdk, client };
-  }
-
-  async #limited<T>(signal: AbortSignal, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController();
-    const stop = (): void => abort.abort();
-    const cancel = this.#options.clock.after(REQUEST_TIMEOUT_MS, stop);
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      signal.throwIfAborted();
-      return await request(abort.signal);
-    } finally {
-      cancel();
-      signal.removeEventListener("abort", stop);
-    }
   }
 }
 

@@ -99,6 +99,8 @@ const NETWORK: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "EHOSTDOWN",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_SOCKET",
 ]);
 const NO_ANSWER: ReadonlySet<string> = new Set(["TimeoutError", "AbortError"]);
 
@@ -131,7 +133,8 @@ function errorCodeOf(thrown: AwsError): ErrorCode | undefined {
   if (status === 408 || status === 429) return "SINK_UNAVAILABLE";
   if (status !== undefined && status >= 400 && status < 500) return "SINK_SETTING";
   // An answer that is none, as a proxy gives it, or no error of a client at all: then it is our bug.
-  const isAnswer = status !== undefined || thrown instanceof SyntaxError;
+  const isNoHttp = typeof thrown.code === "string" && /^(HPE|UND_ERR)_/.test(thrown.code);
+  const isAnswer = status !== undefined || isNoHttp || thrown instanceof SyntaxError;
   return isAnswer ? "SINK_UNAVAILABLE" : undefined;
 }
 

@@ -249,7 +249,7 @@ export class SqsSink implements Sink {
     let error: TidemarkError | undefined;
     if (entries.length === 0) return { again, error, unreachable: false };
     const { signal } = this.#stop;
-    const rejections = await this.#client.send(queue.url ?? queue.name, entries, signal);
+    const rejections = await this.#client.send(queue.url ?? queue.name, entries);
     signal.throwIfAborted();
     for (const [index, item] of fitting.entries()) {
       const rejection = rejections.get(index);
