@@ -5,6 +5,7 @@ import type { IdSuffix, MessageWriter } from "../formats/message-writer.ts";
 import type { Line, Message } from "../sinks/sink.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
+const LINE_FEED_BYTES = 1;
 
 /** What the messages of one table have in common. */
 export interface Route {
@@ -22,13 +23,13 @@ export class EncodedMessage implements Message, Line {
   readonly index: number;
   readonly operation: Operation;
   /** Where the value stands; nowhere for a tombstone. */
-  readonly data: Buffer;
-  readonly start: number;
-  readonly end: number;
+  data: Buffer;
+  start: number;
+  end: number;
   readonly #hasValue: boolean;
-  readonly #keyData: Buffer | undefined;
-  readonly #keyStart: number;
-  readonly #keyEnd: number;
+  #keyData: Buffer | undefined;
+  #keyStart: number;
+  #keyEnd: number;
   readonly #route: Route;
   readonly #transaction: Transaction;
   readonly #origin: RowsOrigin;
@@ -98,6 +99,19 @@ export class EncodedMessage implements Message, Line {
 
   get value(): Buffer | null {
     return this.#hasValue ? this.data.subarray(this.start, this.end) : null;
+  }
+
+  detach(): void {
+    if (this.#keyData !== undefined) {
+      this.#keyBytes = Buffer.from(this.#keyData.subarray(this.#keyStart, this.#keyEnd));
+      this.#keyData = this.#keyBytes;
+      this.#keyStart = 0;
+      this.#keyEnd = this.#keyBytes.length;
+    }
+    if (!this.#hasValue) return;
+    this.data = Buffer.from(this.data.subarray(this.start, this.end + LINE_FEED_BYTES));
+    this.end -= this.start;
+    this.start = 0;
   }
 
   get transaction(): string {

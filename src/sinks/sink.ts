@@ -35,6 +35,8 @@ export interface Message {
   readonly bytes: number;
   /** The value in bytes that it shares with its neighbours, if it does. A line feed follows it there. */
   readonly line?: Line | undefined;
+  /** Copies its bytes out of those it shares: for a message that waits long, and would keep its neighbours'. */
+  detach?(): void;
   readonly transaction: string;
   /** `file:offset` of the event. */
   readonly position: string;

@@ -87,6 +87,7 @@ export class Route {
     lane.jobs.push(job);
     if (this.#mustPark(lane)) this.#parkJobs(lane);
     else if (lane.state === "idle") this.#ready(lane);
+    else if (lane.attempts > 0) job.message.detach?.(); // It may wait long.
   }
 
   /** Sends what may be sent; called after `write`. */
@@ -241,6 +242,7 @@ export class Route {
     lane.state = "waiting";
     const isParked = lane.attempts >= PARK_AFTER || this.#mustPark(lane);
     if (this.#options.park !== undefined && isParked) this.#parkJobs(lane);
+    else if (lane.attempts === 1) for (const job of lane.jobs.items()) job.message.detach?.();
     // While the endpoint is down, the lane is tried when its turn comes.
     if (this.#down !== undefined) this.#ready(lane);
     else lane.cancelDelay = this.#options.clock.after(delayMs, () => this.#wake(lane));

@@ -190,6 +190,22 @@ describe("WebhookSink", () => {
       await events.untilDelivered(62);
     });
 
+    test("shares no bytes with what has been delivered", async () => {
+      const { sink, events } = await open();
+      server.behave = (request, response) =>
+        (request.body.startsWith("bad") ? answer(503) : accept)(request, response);
+      const detached: string[] = [];
+      const held = (row: string, number: number): Message => {
+        const detach = (): void => void detached.push(`${row}:${number}`);
+        return change(row, number, { detach });
+      };
+      sink.write([held("bad", 0), held("bad", 1), held("good", 2), held("good", 3)]);
+      await server.until(() => server.received.length > 4);
+      sink.write([held("bad", 4), held("good", 5)]);
+      await events.untilDelivered(3);
+      expect(detached).toEqual(["bad:0", "bad:1", "bad:4"]);
+    });
+
     test("holds half of the requests in flight at most while it hangs", async () => {
       const { sink, events } = await open({ concurrency: 4, timeoutMs: 1_000 });
       server.behave = (request, response) => {
