@@ -6,6 +6,8 @@ import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
 import { rates } from "./rates.ts";
 import { sigkillRabbitmq } from "./rabbitmq.ts";
+import { seed1 } from "./seed-1.ts";
+import { seed4 } from "./seed-4.ts";
 import { sigkillSqs } from "./sqs.ts";
 import { sigkillWebhook } from "./webhooks.ts";
 
@@ -18,4 +20,6 @@ export const destinationsChecks = {
   "hostile-endpoints": hostileEndpoints,
   rates,
   maxwell,
+  "seed-1": seed1,
+  "seed-4": seed4,
 } as const satisfies Record<string, Check>;
