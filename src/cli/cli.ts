@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { printSettings } from "../config/redact.ts";
 import { TidemarkError } from "../core/errors.ts";
+import { addActivity } from "./activity-options.ts";
 import { checkCommand, type CheckFlags } from "./check-command.ts";
 import {
   loadFrom,
@@ -15,14 +16,12 @@ import { completionScript } from "./completion.ts";
 import { decodeCommand, parseLimit, type DecodeFlags } from "./decode-command.ts";
 import { redeliverCommand, type RedeliverFlags } from "./redeliver-command.ts";
 import { Reporter } from "./reporter.ts";
-import { endSoon, runCommand } from "./run-command.ts";
+import { endSoon, QUESTIONS_END_MS, runCommand } from "./run-command.ts";
 import type { RunFlags } from "./run-command.ts";
 import { usageError } from "./usage.ts";
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"];
 const CHECK_TIMEOUT_S = 10;
-/** What was asked is answered; a connection attempt that hangs is left behind. */
-const QUESTIONS_END_MS = 100;
 
 /** @returns the exit code */
 export async function runCli(args: readonly string[]): Promise<number> {
@@ -101,6 +100,7 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
       },
     );
   addDecode(program, reporter);
+  addActivity(program, reporter);
   program
     .command("completion")
     .description("print a script that completes commands and options in a shell")

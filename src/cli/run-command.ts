@@ -40,17 +40,29 @@ export async function runCommand({ source, target, flags, reporter }: RunCommand
   const logger = makeLogger(config.log, wantsColors(environment));
   reporter.useLogger(logger);
   for (const warning of warnings) logger.warn({}, warning);
+  const connectTimeoutMs =
+    connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
+  await runConfig(config, { logger, reporter, connectTimeoutMs, vitals: makeVitals(config) });
+}
 
+export interface RunConfigOptions {
+  readonly logger: Logger;
+  readonly reporter: Reporter;
+  readonly connectTimeoutMs?: number | undefined;
+  /** One for each pipeline, in their order. */
+  readonly vitals: readonly Vitals[];
+}
+
+/** @throws as `runCommand`. */
+export async function runConfig(config: Config, options: RunConfigOptions): Promise<void> {
+  const { logger, reporter, connectTimeoutMs, vitals } = options;
   const stop = new Stop({ graceMs: config.shutdownGraceMs, logger });
   const { soft, hard } = stop;
   reporter.expectAborts(soft, hard);
-  const vitals = makeVitals(config);
   const http = await listen(config, vitals, logger);
   stop.listen();
   logger.info({ version: __VERSION__, pipelines: config.pipelines.length }, "starts");
   try {
-    const connectTimeoutMs =
-      connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
     const running = runPipelines(config, {
       ...{ logger, soft, hard, connectTimeoutMs, vitals },
       onHalt: (error, pipeline) => reporter.report(error, { pipeline }),
@@ -114,6 +126,9 @@ function rejectAfter(hard: AbortSignal, ms: number): Promise<never> {
 function isCausedBy(thrown: unknown, reason: unknown): boolean {
   return thrown === reason || (thrown instanceof Error && thrown.cause === reason);
 }
+
+/** What was asked is answered; a connection attempt that hangs is left behind. */
+export const QUESTIONS_END_MS = 100;
 
 /** A connection that a library leaves open must not keep the process. */
 export function endSoon(ms = CLOSE_MS): void {

@@ -98,6 +98,6 @@ function loadShortForm(
     : loaded;
 }
 
-const PASSWORD_IN_ARGUMENTS =
+export const PASSWORD_IN_ARGUMENTS =
   "The command line holds a password, which other users of this machine can see: " +
   "use TIDEMARK_MYSQL_PASSWORD instead.";

@@ -23,6 +23,7 @@ const COMMANDS = [
   "position set",
   "redeliver",
   "decode",
+  "activity",
   "completion",
 ];
 
