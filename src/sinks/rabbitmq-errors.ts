@@ -3,6 +3,7 @@
  * reply code, never by the text that comes with it.
  */
 import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
+import { isCertificateFault } from "../core/tls-errors.ts";
 
 const REPLIES: Readonly<Record<number, ErrorCode>> = {
   311: "MESSAGE_REFUSED", // content-too-large
@@ -60,7 +61,7 @@ export function toRabbitmqError(thrown: unknown, doing: string, phase: Phase): T
   if (thrown instanceof TidemarkError) return thrown;
   if (thrown instanceof TypeError || !(thrown instanceof Error)) return toTidemarkError(thrown);
   const code = errorCodeOf(thrown, phase);
-  const advice = ADVICE[code];
+  const advice = isCertificateFault(thrown) ? "Check sink.tls." : ADVICE[code];
   const sentence = `${doing} failed: ${textOf(thrown)}.`;
   return new TidemarkError(code, advice === undefined ? sentence : `${sentence} ${advice}`, {
     cause: thrown,
@@ -73,6 +74,7 @@ function errorCodeOf(thrown: Error, phase: Phase): ErrorCode {
   if (reply === NOT_ALLOWED && phase === "running") return "SINK_UNAVAILABLE";
   if (reply !== undefined) return REPLIES[reply] ?? "SINK_OUTCOME_UNKNOWN";
   if (thrown.message.startsWith("SASL mechanism")) return "SINK_SETTING";
+  if (phase === "start" && isCertificateFault(thrown)) return "SINK_SETTING";
   return "SINK_UNAVAILABLE"; // Everything else that amqplib and the system say is of the connection.
 }
 

@@ -3,6 +3,7 @@
  * of the error, then by the HTTP status, never by the text of a message.
  */
 import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
+import { isCertificateFault } from "../core/tls-errors.ts";
 
 const NAMES: Partial<Record<ErrorCode, readonly string[]>> = {
   /** Passes by itself: the same request is sent again. */
@@ -62,12 +63,6 @@ const NAMES: Partial<Record<ErrorCode, readonly string[]>> = {
     "KmsInvalidState",
     "KmsNotFound",
     "KmsOptInRequired",
-    "CERT_HAS_EXPIRED",
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "ERR_TLS_CERT_ALTNAME_INVALID",
     "EPROTO",
   ],
   /** The message cannot be taken, now or later. */
@@ -125,6 +120,7 @@ export function entryErrorCode(code: string, senderFault: boolean): ErrorCode {
 
 function errorCodeOf(thrown: AwsError): ErrorCode | undefined {
   if (isSqsUnreachable(thrown)) return "SINK_UNAVAILABLE";
+  if (isCertificateFault(thrown)) return "SINK_SETTING";
   const code = typeof thrown.code === "string" ? CODES.get(thrown.code) : undefined;
   const named = CODES.get(thrown.name) ?? code;
   if (named !== undefined) return named;

@@ -1,8 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { ResolveName } from "../../../src/sinks/webhook-connector.ts";
@@ -12,6 +9,7 @@ import {
   type EndpointOptions,
   type Outcome,
 } from "../../../src/sinks/webhook-endpoint.ts";
+import { makeCertificate } from "../../support/certificates.ts";
 import { makeFolder, removeFolder } from "../../support/files.ts";
 import {
   acceptable,
@@ -170,14 +168,9 @@ describe("TLS", () => {
 
   beforeEach(async () => {
     folder = makeFolder();
-    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-    const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-    execFileSync("openssl", [...args, "-nodes", "-keyout", key, "-out", cert, ...subject], {
-      stdio: "ignore",
-    });
-    ca = readFileSync(cert, "utf8");
-    tlsServer = createTlsServer({ key: readFileSync(key), cert: ca }, (request, response) => {
+    const { key, cert } = makeCertificate(folder);
+    ca = cert;
+    tlsServer = createTlsServer({ key, cert }, (request, response) => {
       request.resume();
       response.writeHead(204).end();
     });
