@@ -56,6 +56,8 @@ export interface KafkaNode {
 
 export interface Kafka {
   readonly brokers: readonly string[];
+  /** The listeners with TLS and a login, if they were asked for. */
+  readonly secureBrokers: readonly string[];
   readonly nodes: readonly KafkaNode[];
   readonly dir: string;
   /** Of the first node. */
@@ -68,6 +70,17 @@ export interface KafkaOptions {
   readonly brokers?: 1 | 3;
   /** Added to every broker's server.properties, so they win. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Opens a second listener on every broker, which wants TLS and a login. */
+  readonly security?: KafkaSecurity;
+}
+
+export interface KafkaSecurity {
+  /** PEM, of a certificate for `localhost`; the key in PKCS #8. */
+  readonly key: string;
+  readonly cert: string;
+  /** By PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. */
+  readonly user: string;
+  readonly password: string;
 }
 
 export interface Rabbitmq {

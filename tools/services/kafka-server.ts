@@ -10,6 +10,7 @@ import { Kafka as KafkaClient, logLevel } from "kafkajs";
 import { runCommand } from "./commands.ts";
 import type { Kafka, KafkaNode, KafkaOptions } from "./interfaces.ts";
 import { kafkaProgram } from "./kafka-program.ts";
+import { formatArgs, secureAddress, withSecurity } from "./kafka-security.ts";
 import { keptFolder } from "./keeper.ts";
 import { freePort, host } from "./ports.ts";
 import { ServerProcess, withFreshPorts } from "./server-process.ts";
@@ -29,6 +30,7 @@ interface Place {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
+  readonly securePort: number;
   readonly dir: string;
 }
 
@@ -40,12 +42,16 @@ export async function launchKafka(options: KafkaOptions): Promise<Kafka> {
     const clusterId = `T${randomBytes(16).toString("base64url").slice(1)}`;
     const places: Place[] = [];
     for (let id = 1; id <= (options.brokers ?? 1); id += 1) {
-      const ports = { port: await freePort(), controllerPort: await freePort() };
-      places.push({ id, ...ports, dir: join(dir, String(id)) });
+      const [port, controllerPort, securePort] = [
+        await freePort(),
+        await freePort(),
+        await freePort(),
+      ];
+      places.push({ id, port, controllerPort, securePort, dir: join(dir, String(id)) });
     }
     const nodes = await Promise.all(
       places.map(async place => {
-        await prepareNode(place, { places, classPath, clusterId, extra: options.properties ?? {} });
+        await prepareNode(place, { places, classPath, clusterId, options });
         return new Node(place, { classPath, clusterId, clusterSize: places.length });
       }),
     );
@@ -55,17 +61,24 @@ export async function launchKafka(options: KafkaOptions): Promise<Kafka> {
       await Promise.all(nodes.map(node => node.discard()));
       throw failures[0]?.reason;
     }
-    return new Cluster(nodes, dir);
+    const secure = options.security === undefined ? [] : places;
+    return new Cluster(
+      nodes,
+      dir,
+      secure.map(({ securePort }) => secureAddress(securePort)),
+    );
   });
 }
 
 class Cluster implements Kafka {
   readonly brokers: readonly string[];
+  readonly secureBrokers: readonly string[];
   readonly nodes: readonly Node[];
   readonly dir: string;
 
-  constructor(nodes: readonly Node[], dir: string) {
+  constructor(nodes: readonly Node[], dir: string, secureBrokers: readonly string[]) {
     this.nodes = nodes;
+    this.secureBrokers = secureBrokers;
     this.brokers = nodes.map(node => `${host}:${node.port}`);
     this.dir = dir;
   }
@@ -161,7 +174,7 @@ interface NodeSettings {
   readonly places: readonly Place[];
   readonly classPath: string;
   readonly clusterId: string;
-  readonly extra: Readonly<Record<string, string>>;
+  readonly options: KafkaOptions;
 }
 
 /** Writes the node's files and formats its data folder. */
@@ -169,12 +182,17 @@ async function prepareNode(place: Place, settings: NodeSettings): Promise<void> 
   mkdirSync(place.dir);
   writeFileSync(join(place.dir, "log4j2.properties"), loggingProperties);
   const file = join(place.dir, "server.properties");
-  const properties = { ...serverProperties(place, settings.places), ...settings.extra };
+  const { security, properties: extra } = settings.options;
+  const own = serverProperties(place, settings.places);
+  const { dir, securePort: port } = place;
+  const secured = security === undefined ? own : withSecurity(own, { dir, port, security });
+  const properties = { ...secured, ...extra };
   const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(file, lines.join(""));
   await runCommand("java", [
     ...["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", settings.classPath],
     ...["kafka.tools.StorageTool", "format", "-t", settings.clusterId, "-c", file],
+    ...(security === undefined ? [] : formatArgs(security)),
   ]);
 }
 
