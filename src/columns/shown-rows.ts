@@ -23,6 +23,13 @@ export class ShownRows implements Rows {
     return this.#rows.count;
   }
 
+  get touched(): ReadonlySet<number> | undefined {
+    const { touched } = this.#rows;
+    if (touched === undefined) return undefined;
+    const shown = [...this.table.columns.keys()];
+    return new Set(shown.filter(column => touched.has(this.#source(column))));
+  }
+
   get bytes(): number {
     return this.#rows.bytes;
   }

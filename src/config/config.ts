@@ -68,6 +68,8 @@ export interface PipelineConfig {
   readonly columns?: ColumnsConfig | undefined;
   /** Conditions by table; none lets every row through. */
   readonly filter?: readonly FilterConfig[];
+  /** Undefined: every change is sent. */
+  readonly dedupe?: DedupeConfig;
   readonly format: FormatConfig;
   readonly sink: SinkConfig;
   /** Where messages go that the sink's destination refuses; undefined: the pipeline stops. */
@@ -82,6 +84,12 @@ export interface ColumnsConfig {
   readonly hash: readonly string[];
   readonly truncate: readonly { readonly column: string; readonly length: number }[];
   readonly hashKey: string;
+}
+
+/** Changes of one row are merged for a while. */
+export interface DedupeConfig {
+  readonly windowMs: number;
+  readonly maxMemoryBytes: number;
 }
 
 export interface FilterConfig {

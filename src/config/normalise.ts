@@ -10,6 +10,7 @@ import { brokerHost, isLoopback, parseBroker } from "./broker.ts";
 import type {
   CommitLogConfig,
   Config,
+  Delivery,
   HttpConfig,
   KafkaSinkConfig,
   FormatConfig,
@@ -21,6 +22,7 @@ import type {
   StartConfig,
   TlsMode,
 } from "./config.ts";
+import { dedupedDelivery, normaliseDedupe } from "./dedupe.ts";
 import { Faults, isRecord, valueAt } from "./faults.ts";
 import type { Path } from "./faults.ts";
 import { readSecret, readTls } from "./files.ts";
@@ -73,7 +75,10 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
   const pipelines = parsed.map((pipeline, index) =>
     pipeline === undefined
       ? undefined
-      : normalisePipeline(pipeline, ["pipelines", index], collector),
+      : normalisePipeline(pipeline, ["pipelines", index], {
+          ...collector,
+          shareBytes: queueConfig?.memoryPerPipelineBytes,
+        }),
   );
   checkFiles(pipelines, faults);
   faults.throwIfAny(name);
@@ -98,11 +103,28 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
 function complete(settings: Settings, config: Config): Settings {
   const { source } = settings;
   const sourceTls = { ...source.tls, mode: config.source.tls.mode };
-  const pipelines = settings.pipelines.map((pipeline, index) => ({
-    ...pipeline,
-    commit_log: config.pipelines[index]?.commitLog,
-  }));
+  const pipelines = settings.pipelines.map((pipeline, index) => {
+    const { commitLog, sink, deadLetter, dedupe } = config.pipelines[index] as PipelineConfig;
+    const { on_refused } = pipeline;
+    return {
+      ...pipeline,
+      sink: withDelivery(pipeline.sink, sink),
+      ...(dedupe && {
+        dedupe: { window_ms: dedupe.windowMs, max_memory: formatSize(dedupe.maxMemoryBytes) },
+      }),
+      on_refused:
+        on_refused === "stop"
+          ? on_refused
+          : { dead_letter: withDelivery(on_refused.dead_letter, deadLetter) },
+      commit_log: commitLog,
+    };
+  });
   return { ...settings, source: { ...source, tls: sourceTls }, pipelines };
+}
+
+function withDelivery(settings: SinkSettings, sink: SinkConfig | undefined): SinkSettings {
+  if (settings.type !== "kafka" && settings.type !== "file") return settings;
+  return { ...settings, delivery: sink?.delivery };
 }
 
 function section<T extends z.ZodType>(
@@ -215,9 +237,14 @@ function normaliseHttp({ host, port, health_path, tables, ready }: HttpSettings)
 function normalisePipeline(
   settings: PipelineSettings,
   path: Path,
-  collector: Collector,
+  { shareBytes, ...collector }: Collector & { readonly shareBytes: number | undefined },
 ): PipelineConfig {
-  const sink = withGroup(normaliseSink(settings.sink, [...path, "sink"], collector), settings);
+  const isDeduped = settings.dedupe !== undefined;
+  const where = [...path, "sink"];
+  const sink = withGroup(
+    normaliseSink(settings.sink, where, { ...collector, isDeduped }),
+    settings,
+  );
   const deadLetter = normaliseDeadLetter(settings, path, { sink, collector });
   const commitLog = normaliseCommitLog(settings);
   if (commitLog.type === "kafka") {
@@ -233,7 +260,7 @@ function normalisePipeline(
   const events = (["insert", "update", "delete"] as const).filter(event =>
     settings.events.includes(event),
   );
-  const { name, tables, columns } = settings;
+  const { name, tables, columns, dedupe } = settings;
   const format = normaliseFormat(settings.format);
   if (format.type === "activity" && settings.filter.length > 0) {
     collector.faults.add(
@@ -241,9 +268,21 @@ function normalisePipeline(
       "the format activity tells of events and not of rows: take the filter out",
     );
   }
+  if (format.type === "activity" && dedupe !== undefined) {
+    collector.faults.add(
+      [...path, "dedupe"],
+      "the format activity tells of events and not of rows: take dedupe out",
+    );
+  }
   return {
     ...{ name, tables, events, format, sink, deadLetter, commitLog },
     columns: columns && normaliseColumns(columns, [...path, "columns"], collector),
+    ...(dedupe && {
+      dedupe: normaliseDedupe(dedupe, [...path, "dedupe"], {
+        shareBytes,
+        faults: collector.faults,
+      }),
+    }),
     ...(settings.filter.length === 0 ? {} : { filter: normaliseFilter(settings.filter) }),
   };
 }
@@ -282,7 +321,12 @@ function normaliseCommitLog(settings: PipelineSettings): CommitLogConfig {
     : { type: "file", dir: "tidemark-state" };
 }
 
-function normaliseSink(settings: SinkSettings, path: Path, collector: Collector): SinkConfig {
+/** A dead letter is sent as it is. */
+interface SinkCollector extends Collector {
+  readonly isDeduped?: boolean;
+}
+
+function normaliseSink(settings: SinkSettings, path: Path, collector: SinkCollector): SinkConfig {
   switch (settings.type) {
     case "kafka":
       return normaliseKafka(settings, path, collector);
@@ -293,16 +337,24 @@ function normaliseSink(settings: SinkSettings, path: Path, collector: Collector)
     case "webhook":
       return normaliseWebhook(settings, path, collector);
     case "file":
-      return settings;
+      return { ...settings, delivery: deliveryOf(settings, path, collector) };
     case "stdout":
       return { ...settings, delivery: "at-least-once" };
   }
 }
 
+function deliveryOf(
+  { delivery }: { readonly delivery?: Delivery | undefined },
+  path: Path,
+  { isDeduped = false, faults }: SinkCollector,
+): Delivery {
+  return dedupedDelivery(delivery, { isDeduped, path, faults });
+}
+
 function normaliseKafka(
   settings: KafkaSinkSettings,
   path: Path,
-  collector: Collector,
+  collector: SinkCollector,
 ): KafkaSinkConfig {
   const brokers = settings.brokers.map(broker => parseBroker(broker) ?? broker);
   const tls = readTls(settings.tls ?? { mode: "disabled" }, [...path, "tls"], collector);
@@ -319,7 +371,7 @@ function normaliseKafka(
     type: "kafka",
     brokers,
     topic: settings.topic,
-    delivery: settings.delivery,
+    delivery: deliveryOf(settings, path, collector),
     createTopics: {
       partitions: settings.create_topics.partitions,
       replicationFactor: settings.create_topics.replication_factor,

@@ -51,6 +51,8 @@ export function outputHash(pipeline: PipelineConfig): string {
     events: [...new Set(pipeline.events)].sort(),
     columns: pipeline.columns === undefined ? null : columnsOf(pipeline.columns),
     filter: pipeline.filter,
+    // However long the window is, nothing that it made is compared with a replay.
+    dedupe: pipeline.dedupe && true,
     format: formatOf(pipeline.format),
     routing: routing(pipeline.sink),
   };

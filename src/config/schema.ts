@@ -17,6 +17,7 @@ import {
   textMatching,
 } from "./scalars.ts";
 import { topicNameFault } from "../core/topic-name.ts";
+import { dedupeSchema } from "./dedupe.ts";
 import { columnsSchema, filterSchema } from "./rows.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
@@ -213,10 +214,11 @@ const formatSchema = z
   );
 
 const deliverySchema = choice(["at-least-once", "effectively-once"], ["exactly-once"])
-  .default("effectively-once")
+  .optional()
   .describe(
     "`at-least-once`: nothing is skipped; a crash repeats what came after the last checkpoint. " +
-      "`effectively-once`: nothing is repeated after a restart either.",
+      "`effectively-once`: nothing is repeated after a restart either. " +
+      "Default: `effectively-once`; with `dedupe` `at-least-once`.",
   );
 
 const envelopeSchema = flag()
@@ -510,6 +512,7 @@ export const pipelineSchema = z.strictObject({
     .describe("Kinds of change to send."),
   columns: columnsSchema,
   filter: filterSchema,
+  dedupe: dedupeSchema,
   format: formatSchema,
   sink: sinkSchema,
   on_refused: onRefusedSchema,
@@ -554,7 +557,7 @@ const readySchema = z
   .prefault({})
   .describe(
     "What `/ready` still accepts; beyond it, it answers 503. Twice `queue.flush_interval_ms` is added " +
-      "to `stalled_ms` and `unacknowledged_ms`.",
+      "to `stalled_ms` and `unacknowledged_ms`; a pipeline's `dedupe.window_ms` to these and `lag_ms`.",
   );
 
 export const httpSchema = z

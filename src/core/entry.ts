@@ -54,11 +54,15 @@ export interface Mark {
   readonly eventTimeS: number;
 }
 
-export interface Entry {
+/** Changes that are encoded and delivered together: an entry, or what a de-duplication window lets go. */
+export interface Parcel {
   /** Dense: 0, 1, 2 … within one run of a pipeline. */
   readonly seq: number;
-  /** Memory that its rows take, counted against the budget until the entry is delivered. */
+  /** Memory that its rows take; that of an entry counts against the budget until it is delivered. */
   readonly bytes: number;
   readonly changes: readonly Change[];
+}
+
+export interface Entry extends Parcel {
   readonly mark: Mark;
 }

@@ -85,6 +85,11 @@ export interface Rows {
   readonly bytes: number;
   /** Set if the cells stand as MySQL stores them. */
   readonly stored: StoredCells | undefined;
+  /**
+   * Of an update that stands for several: the columns that any of them changed, though the last may have set
+   * the value of before again.
+   */
+  readonly touched?: ReadonlySet<number> | undefined;
   state(row: number, image: Image, column: number): CellState;
   /**
    * The canonical bytes of a present cell; valid as long as the rows are.

@@ -62,6 +62,9 @@ export interface Gauges {
   readonly uncommittedSinceMs: number | undefined;
   readonly released: ReleasedPosition | undefined;
   readonly flushIntervalMs: number;
+  /** What the de-duplication window holds, and for how long at most; 0 if there is none. */
+  readonly held: { readonly rows: number; readonly bytes: number };
+  readonly windowMs: number;
 }
 
 export interface ReadEntry {
@@ -105,6 +108,8 @@ export class Vitals {
   refused = 0;
   /** Rows that the filter held back. */
   filtered = 0;
+  /** Changes that were merged into a later one of the same row. */
+  merged = 0;
   checkpoints = 0;
   phase: Phase = "starting";
   phaseSinceMs: number;

@@ -34,11 +34,16 @@ export class KeyWriter {
 
   /** Whether an update gives the row another key; a key column absent from its after image is unchanged. */
   isChanged(rows: Rows, row: number): boolean {
-    for (const column of this.#columns) {
-      if (rows.state(row, "after", column) !== CellState.present) continue;
-      const after = rows.cell(row, "after", column);
-      if (!after.equals(rows.cell(row, "before", column))) return true;
-    }
-    return false;
+    return isKeyChanged(this.#columns, rows, row);
   }
+}
+
+/** Of the key that stands in these columns. */
+export function isKeyChanged(columns: readonly number[], rows: Rows, row: number): boolean {
+  for (const column of columns) {
+    if (rows.state(row, "after", column) !== CellState.present) continue;
+    const after = rows.cell(row, "after", column);
+    if (!after.equals(rows.cell(row, "before", column))) return true;
+  }
+  return false;
 }

@@ -103,16 +103,18 @@ export class RowWriter {
 
 /**
  * What an update changed: the columns that have another value after it, as far as the images have them.
- * One that only the image after it has counts as changed.
+ * One that only the image after it has counts as changed, as does one that was changed and changed back.
  */
 export function changesOf(rows: Rows, row: number): { before: Cells; after: Cells } {
+  const { touched } = rows;
   const before: number[] = [];
   const after: number[] = [];
   for (let column = 0; column < rows.table.columns.length; column += 1) {
     const now = rows.state(row, "after", column);
     const then = rows.state(row, "before", column);
     if (now === CellState.absent) continue;
-    if (now === then && (now === CellState.null || isSameCell(rows, row, column))) continue;
+    const isSame = now === then && (now === CellState.null || isSameCell(rows, row, column));
+    if (isSame && touched?.has(column) !== true) continue;
     after.push(column);
     if (then !== CellState.absent) before.push(column);
   }

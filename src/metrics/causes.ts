@@ -170,8 +170,8 @@ function commitLogCauses(status: PipelineStatus, { stalledMs }: Bounds): Cause[]
 }
 
 function stallCauses(status: PipelineStatus, bounds: Bounds): Cause[] {
-  const { stalledMs, flushIntervalMs, blocker, sink } = status;
-  if (stalledMs <= bounds.stalledMs + 2 * flushIntervalMs) return [];
+  const { stalledMs, blocker, sink } = status;
+  if (stalledMs <= bounds.stalledMs + heldBackMs(status)) return [];
   const name = sink === "kafka" ? "broker" : "destination";
   const since = `Nothing was delivered for ${seconds(stalledMs)}`;
   if (blocker === undefined) return [cause(name, stalledMs, `${since}.`)];
@@ -181,15 +181,20 @@ function stallCauses(status: PipelineStatus, bounds: Bounds): Cause[] {
   return [cause(name, stalledMs, sentence, { topic, partition })];
 }
 
+/** What we hold back ourselves is not late. */
+function heldBackMs({ flushIntervalMs, windowMs }: PipelineStatus): number {
+  return 2 * flushIntervalMs + windowMs;
+}
+
 function behindCauses(status: PipelineStatus, bounds: Bounds): Cause[] {
-  const { oldestMs, lagMs, flushIntervalMs } = status;
-  if (oldestMs > bounds.unacknowledgedMs + 2 * flushIntervalMs) {
+  const { oldestMs, lagMs, windowMs } = status;
+  if (oldestMs > bounds.unacknowledgedMs + heldBackMs(status)) {
     const sentence =
       `The oldest entry that is not delivered was read ${seconds(oldestMs)} ago ` +
       `(bound: ${seconds(bounds.unacknowledgedMs)}).`;
     return [cause("behind", oldestMs - bounds.unacknowledgedMs, sentence, placeOf(status))];
   }
-  if (lagMs <= bounds.lagMs) return [];
+  if (lagMs <= bounds.lagMs + windowMs) return [];
   const sentence = `What is delivered now is ${seconds(lagMs)} old (bound: ${seconds(bounds.lagMs)}).`;
   return [cause("behind", lagMs - bounds.lagMs, sentence)];
 }

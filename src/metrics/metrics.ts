@@ -304,6 +304,32 @@ export const METRICS: readonly Metric[] = [
     ofPipeline: ({ vitals }) => one(vitals.filtered),
   },
   {
+    name: "tidemark_rows_merged_total",
+    type: "counter",
+    unit: "count",
+    labels: ["pipeline"],
+    help:
+      "Changes of rows for which no message of their own was made, because dedupe merged them with a later change " +
+      "of the same row. What a crash makes it read again counts again.",
+    ofPipeline: ({ vitals }) => one(vitals.merged),
+  },
+  {
+    name: "tidemark_held_rows",
+    type: "gauge",
+    unit: "count",
+    labels: ["pipeline"],
+    help: "Rows that dedupe holds for changes to come.",
+    ofPipeline: ({ status }) => one(status.heldRows),
+  },
+  {
+    name: "tidemark_held_bytes",
+    type: "gauge",
+    unit: "bytes",
+    labels: ["pipeline"],
+    help: "Memory that these rows take. At dedupe.max_memory the oldest are sent early.",
+    ofPipeline: ({ status }) => one(status.heldBytes),
+  },
+  {
     name: "tidemark_refused_total",
     type: "counter",
     unit: "count",

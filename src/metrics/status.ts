@@ -44,6 +44,9 @@ export interface PipelineStatus {
   readonly blocker: Gauges["blocker"];
   readonly sink: string;
   readonly flushIntervalMs: number;
+  readonly windowMs: number;
+  readonly heldRows: number;
+  readonly heldBytes: number;
   readonly lagMs: number;
   readonly lagBytes: number | undefined;
   /** At the earliest; Infinity if the server removes nothing by itself. */
@@ -107,6 +110,9 @@ export class PipelineObserver {
       blocker: gauges?.blocker,
       sink: gauges?.sink ?? "",
       flushIntervalMs: gauges?.flushIntervalMs ?? 0,
+      windowMs: gauges?.windowMs ?? 0,
+      heldRows: gauges?.held.rows ?? 0,
+      heldBytes: gauges?.held.bytes ?? 0,
       lagMs: gauges ? lagMs(gauges, nowMs, vitals.clock.wallMs()) : 0,
       lagBytes: lagBytes(vitals.binlog, gauges?.released),
       purgeMs: purgeMs(vitals.binlog, gauges?.released, vitals.clock.wallMs()),

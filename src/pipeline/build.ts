@@ -17,7 +17,7 @@ import { ActivityEncoder } from "../queue/activity-encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
 import { PendingChannel } from "../queue/pending-channel.ts";
 import { WaitingQueue } from "../queue/waiting-queue.ts";
-import type { SinkEvents } from "../sinks/sink.ts";
+import type { Place, SinkEvents } from "../sinks/sink.ts";
 import { CommitLogMap } from "../watcher/commit-log-map.ts";
 import { Progress } from "../watcher/progress.ts";
 import { Watcher } from "../watcher/watcher.ts";
@@ -26,6 +26,7 @@ import { Backpressure } from "./backpressure.ts";
 import { begin } from "./begin.ts";
 import { checkBeforeRun, logWarnings } from "./checks.ts";
 import { binlogWatch } from "./binlog-watch.ts";
+import { makeDedupeWindow } from "./dedupe.ts";
 import { readGauges } from "./gauges.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
@@ -46,6 +47,7 @@ export interface PipelineRun extends StopSignals {
 
 const ENTRY_BYTES_MAX = 64 * 1024;
 const ENTRY_ROWS_MAX = 500;
+const PARCEL = { parcelRows: ENTRY_ROWS_MAX, parcelBytes: ENTRY_BYTES_MAX };
 /** A flush does not wait for its interval once this much row data is there. */
 const BATCH_BYTES = 256 * 1024;
 const PENDING_BYTES_MAX = 4 * BATCH_BYTES;
@@ -151,9 +153,10 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   });
   const { vitals } = run;
   const { sink } = target;
+  const windowMs = run.pipeline.dedupe?.windowMs ?? 0;
   const { flushIntervalMs } = config.queue;
   vitals.enter("running");
-  vitals.gauges = () => readGauges({ ...delivering, source, sink, flushIntervalMs });
+  vitals.gauges = () => readGauges({ ...delivering, source, sink, flushIntervalMs, windowMs });
   const { commitLog } = target;
   return { ...delivering, source, commitLog, vitals, clock, drainMs: config.shutdownGraceMs };
 }
@@ -165,7 +168,7 @@ function buildDelivering({ run, target, ended }: Parts) {
   const map = new CommitLogMap();
   const waiting = new WaitingQueue({
     entriesMax: maxEntries,
-    bytesMax: memoryPerPipelineBytes - target.backlogBytes,
+    bytesMax: memoryPerPipelineBytes - target.backlogBytes - (pipeline.dedupe?.maxMemoryBytes ?? 0),
     released: vitals.released,
     onFull: () => backpressure.begin(),
   });
@@ -191,16 +194,19 @@ function buildDelivering({ run, target, ended }: Parts) {
   const encoder = makeEncoder(pipeline, {
     ...{ router: target.router, clock },
     onFiltered: () => (vitals.filtered += 1),
+    generation: () => progress.generation,
   });
   const activity = encoder instanceof ActivityEncoder ? encoder : undefined;
+  const acknowledge = (seq: number, places: readonly Place[]): void => {
+    map.acknowledge(seq, activity?.placesOf(seq, places) ?? places);
+    waiting.releasePayload(seq);
+  };
+  const window = makeDedupeWindow({ ...run, ...PARCEL, pending, waiting, acknowledge, clock });
   const flusher = new Flusher({
-    pending,
+    pending: window ?? pending,
     encoder,
     sink: heartbeats ?? target.sink,
-    acknowledge: (seq, places) => {
-      map.acknowledge(seq, activity?.placesOf(seq, places) ?? places);
-      waiting.releasePayload(seq);
-    },
+    acknowledge: window?.delivered ?? acknowledge,
     clock,
     chunkMessages: CHUNK_MESSAGES,
     encoded: vitals.encoded,
@@ -230,7 +236,7 @@ function buildDelivering({ run, target, ended }: Parts) {
     claim: offsets => watcher.claim(offsets, hard),
   };
   const sinkFailure = failure.signal;
-  const stages = { waiting, pending, flusher, progress, watcher };
+  const stages = { waiting, pending, window, flusher, progress, watcher };
   return { ...stages, heartbeats, activity, sinkEvents, sinkFailure };
 }
 

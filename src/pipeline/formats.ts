@@ -16,17 +16,25 @@ export interface EncoderSurroundings {
   readonly clock: Clock;
   /** Told of each row that the filter holds back. */
   readonly onFiltered: () => void;
+  /** Of the run, which is part of the ids of merged rows. */
+  readonly generation: () => number;
 }
 
 export function makeEncoder(
   pipeline: PipelineConfig,
-  { router, clock, onFiltered }: EncoderSurroundings,
+  { router, clock, onFiltered, generation }: EncoderSurroundings,
 ): Encoder | ActivityEncoder {
   const { name, sink, format } = pipeline;
   const events = new Set(pipeline.events);
   if (format.type !== "activity") {
-    const rules = makeRowRules(pipeline, onFiltered);
-    return new Encoder({ format: makeFormat(name, format, clock), router, events, rules });
+    const { columns, dedupe } = pipeline;
+    const options = { format: makeFormat(name, format, clock), router, events };
+    if (dedupe === undefined) {
+      return new Encoder({ ...options, rules: makeRowRules(pipeline, onFiltered) });
+    }
+    // Rows were filtered before they were merged, and another run may merge them otherwise.
+    const rules = makeRowRules({ columns }, onFiltered);
+    return new Encoder({ ...options, rules, idMark: () => `:g${generation()}` });
   }
   // All lines have one place to go to.
   const hasLines = sink.type === "file" || sink.type === "stdout";

@@ -1,6 +1,7 @@
 /** What the running stages of a pipeline tell about themselves when somebody asks. */
 import type { BinlogSource } from "../binlog/source.ts";
 import type { Gauges } from "../core/vitals.ts";
+import type { DedupeWindow } from "../queue/dedupe-window.ts";
 import type { Flusher } from "../queue/flusher.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
@@ -12,15 +13,18 @@ export interface GaugedStages {
   readonly source: BinlogSource;
   readonly waiting: WaitingQueue;
   readonly pending: PendingChannel;
+  readonly window: DedupeWindow | undefined;
   readonly flusher: Flusher;
   readonly watcher: Watcher;
   readonly progress: Progress;
   readonly sink: Sink;
   readonly flushIntervalMs: number;
+  readonly windowMs: number;
 }
 
 export function readGauges(stages: GaugedStages): Gauges {
-  const { source, waiting, pending, flusher, watcher, progress, sink, flushIntervalMs } = stages;
+  const { source, waiting, pending, window, flusher, watcher, progress, sink } = stages;
+  const { flushIntervalMs, windowMs } = stages;
   const message = flusher.oldest();
   return {
     source: source.gauges,
@@ -38,5 +42,7 @@ export function readGauges(stages: GaugedStages): Gauges {
     uncommittedSinceMs: watcher.uncommittedSinceMs,
     released: progress.released,
     flushIntervalMs,
+    held: { rows: window?.rows ?? 0, bytes: window?.bytes ?? 0 },
+    windowMs,
   };
 }

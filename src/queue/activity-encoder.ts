@@ -10,7 +10,7 @@
  * The id of a message is that of the row it was made for: a later interval never has the same.
  */
 import type { NextOffsets } from "../core/checkpoint.ts";
-import type { Change, Entry } from "../core/entry.ts";
+import type { Change, Parcel } from "../core/entry.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import { activityKey, activityValue } from "../formats/activity.ts";
 import type { Message, Place } from "../sinks/sink.ts";
@@ -53,7 +53,7 @@ export class ActivityEncoder {
     }
   }
 
-  encode(entry: Entry, messages: Message[]): void {
+  encode(entry: Parcel, messages: Message[]): void {
     for (const change of entry.changes) {
       if (!this.#options.events.has(change.rows.operation)) continue;
       const lane = this.#laneOf(change.rows.table);

@@ -15,6 +15,8 @@ export interface Route {
   /** A table without key goes, in order, to one partition by the hash of its name. */
   readonly partitionKey: Buffer;
   readonly keyed: boolean;
+  /** Stands behind the number of the row in each id. */
+  readonly idMark: string;
 }
 
 /** Texts and views are made when somebody asks for them: a line of a file needs none. */
@@ -75,7 +77,8 @@ export class EncodedMessage implements Message, Line {
   }
 
   get id(): string {
-    this.#id ??= `${this.transaction}:${this.#route.id}:${this.#number}${this.#idSuffix}`;
+    const { id, idMark } = this.#route;
+    this.#id ??= `${this.transaction}:${id}:${this.#number}${idMark}${this.#idSuffix}`;
     return this.#id;
   }
 

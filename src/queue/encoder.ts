@@ -1,6 +1,6 @@
 /** Turns entries into messages: which rows give one, where it goes, and the id it has for ever. */
 import type { RowRules } from "../columns/row-rules.ts";
-import type { Change, Entry } from "../core/entry.ts";
+import type { Change, Parcel } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { tableId, type Operation, type TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
@@ -18,6 +18,8 @@ export interface EncoderOptions {
   readonly events: ReadonlySet<Operation>;
   /** What formats may see of rows, and of which; all, if left out. */
   readonly rules?: RowRules | undefined;
+  /** Added to the number of the row in each id; nothing, if left out. */
+  readonly idMark?: (() => string) | undefined;
 }
 
 export class Encoder {
@@ -43,7 +45,7 @@ export class Encoder {
    * @param messages an empty list; when it throws, those of the rows in front of the one at fault.
    * @throws TidemarkError EVENT_UNREADABLE for a cell that holds no value of its type.
    */
-  encode(entry: Entry, messages: Message[]): void {
+  encode(entry: Parcel, messages: Message[]): void {
     this.#messages = messages;
     this.#seq = entry.seq;
     for (const change of entry.changes) {
@@ -93,6 +95,7 @@ export class Encoder {
         destination: this.#options.router(table.database, table.name),
         partitionKey: Buffer.from(id),
         keyed: table.primaryKey.length > 0,
+        idMark: this.#options.idMark?.() ?? "",
       };
       this.#routes.set(table, route);
     }

@@ -9,11 +9,11 @@
  * backlog: the flusher encodes no more than `chunkMessages` beyond it.
  */
 import type { Clock } from "../core/clock.ts";
+import type { Parcel } from "../core/entry.ts";
 import { Wake } from "../core/signal.ts";
 import type { Flow } from "../core/vitals.ts";
 import type { Message, Place, Sink } from "../sinks/sink.ts";
 import type { Encoder } from "./encoder.ts";
-import type { PendingChannel } from "./pending-channel.ts";
 
 /** Entries of which messages are on their way. */
 interface Delivery {
@@ -28,8 +28,14 @@ interface Delivery {
   readonly isWhole: boolean;
 }
 
+/** The pending channel, or what stands between it and the flusher. */
+export interface Supply {
+  /** @returns an empty array only when nothing more comes. */
+  take(signal: AbortSignal): Promise<Parcel[]>;
+}
+
 export interface FlusherOptions {
-  readonly pending: PendingChannel;
+  readonly pending: Supply;
   readonly encoder: Pick<Encoder, "encode">;
   readonly sink: Pick<Sink, "write" | "room">;
   readonly acknowledge: (seq: number, places: readonly Place[]) => void;

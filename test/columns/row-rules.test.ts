@@ -178,7 +178,7 @@ describe("filter", () => {
     });
     const change = changeOf(orders, "insert", [paid, open, empty]);
     const messages: Message[] = [];
-    encoder.encode({ seq: 0, bytes: 0, changes: [change], mark: undefined as never }, messages);
+    encoder.encode({ seq: 0, bytes: 0, changes: [change] }, messages);
     expect(messages.map(message => message.id.split(":").at(-1))).toEqual(["1"]);
     expect(onFiltered).toHaveBeenCalledTimes(2);
   });
@@ -196,7 +196,7 @@ test("a table that must not be shown leaves the messages in front of it", () => 
   const encode = (...changes: ReturnType<typeof changeOf>[]): Message[] => {
     const messages: Message[] = [];
     try {
-      encoder.encode({ seq: 0, bytes: 0, changes, mark: undefined as never }, messages);
+      encoder.encode({ seq: 0, bytes: 0, changes }, messages);
     } catch (error) {
       expect(error).toMatchObject({ code: "CONFIG_INVALID" });
     }

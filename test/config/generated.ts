@@ -138,6 +138,9 @@ function pipeline(draw: Draw, index: number, files: Files): Document {
       ]),
     }),
     sink,
+    ...("delivery" in sink
+      ? {}
+      : perhaps(draw, { dedupe: { window_ms: 1_000, max_memory: "64KB" } })),
     ...perhaps(draw, { commit_log: one(draw, isKafka ? [...logs, ...topics] : logs) }),
   };
 }
@@ -270,6 +273,7 @@ function pipelineFaults(item: Document, index: number, several: boolean): readon
           ...wrong(at("sink", "envelope"), ["perhaps", 5]),
           acrossHere(at("commit_log", "type"), [at("commit_log"), { type: "kafka" }]),
         ]),
+    ...wrong(at("dedupe"), [5, "on"]),
     ...wrong(at("commit_log"), [5, "file"]),
     ...wrong(at("commit_log", "type"), ["redis"], at("commit_log")),
   ];

@@ -63,6 +63,7 @@ describe("outputHash", () => {
       { ...pipeline, sink: rabbitmq },
       { ...pipeline, sink: { ...rabbitmq, exchange: "changes" } },
       { ...pipeline, sink: { ...rabbitmq, routingKey: "all" } },
+      { ...pipeline, dedupe: { windowMs: 1, maxMemoryBytes: 1 } },
       { ...pipeline, sink: stdout },
       { ...pipeline, sink: { ...stdout, envelope: true } },
     ];

@@ -31,6 +31,9 @@ const FINE: PipelineStatus = {
   blocker: { destination: "shop.orders", partition: 2 },
   sink: "kafka",
   flushIntervalMs: 100,
+  windowMs: 0,
+  heldRows: 0,
+  heldBytes: 0,
   lagMs: 900,
   lagBytes: 100,
   purgeMs: Infinity,
@@ -162,6 +165,7 @@ const CASES: readonly Case[] = [
     status: { ...FROZEN, sinkTroubles: [trouble({})] },
     causes: ["partition"],
   },
+  { when: "a de-duplication window", status: { ...FROZEN, windowMs: 10_000 }, causes: [] },
   { when: "a long flush interval", status: { ...FROZEN, flushIntervalMs: 5_000 }, causes: [] },
   {
     when: "the commit log fails",

@@ -29,6 +29,8 @@ export function runningPipeline(
     uncommittedSinceMs: undefined,
     released: undefined,
     flushIntervalMs: 100,
+    held: { rows: 0, bytes: 0 },
+    windowMs: 0,
   };
   vitals.enter("running");
   vitals.gauges = () => gauges;
