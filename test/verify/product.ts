@@ -45,9 +45,9 @@ const SAMPLE_INTERVAL_MS = 200;
 
 export class Product {
   readonly bundle: string;
-  readonly #config: string;
   readonly #dir: string;
   readonly #preload: string | undefined;
+  readonly #command: readonly string[];
   readonly #environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   #run: Run | undefined;
@@ -60,12 +60,14 @@ export class Product {
     config: string;
     dir: string;
     preload?: string | undefined;
+    /** Words in the place of `run --config FILE`. */
+    command?: readonly string[] | undefined;
     environment?: Readonly<Record<string, string>> | undefined;
   }) {
     this.bundle = options.bundle;
-    this.#config = options.config;
     this.#dir = options.dir;
     this.#preload = options.preload;
+    this.#command = options.command ?? ["run", "--config", options.config];
     this.#environment = options.environment ?? {};
     this.logFile = join(options.dir, "product.log");
   }
@@ -87,7 +89,7 @@ export class Product {
     if (this.isRunning) throw new Error("It runs already.");
     const log = openSync(this.logFile, "a");
     const node = this.#preload === undefined ? [] : ["--import", this.#preload];
-    const args = [...node, this.bundle, "run", "--config", this.#config];
+    const args = [...node, this.bundle, ...this.#command];
     const child = spawn(process.execPath, args, {
       cwd: this.#dir,
       env: { ...process.env, ...this.#environment },

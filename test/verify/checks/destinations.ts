@@ -6,6 +6,7 @@ import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
 import { rates } from "./rates.ts";
 import { sigkillRabbitmq } from "./rabbitmq.ts";
+import { seed0 } from "./seed-0.ts";
 import { seed1 } from "./seed-1.ts";
 import { seed4 } from "./seed-4.ts";
 import { sigkillSqs } from "./sqs.ts";
@@ -20,6 +21,7 @@ export const destinationsChecks = {
   "hostile-endpoints": hostileEndpoints,
   rates,
   maxwell,
+  "seed-0": seed0,
   "seed-1": seed1,
   "seed-4": seed4,
 } as const satisfies Record<string, Check>;

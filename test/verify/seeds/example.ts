@@ -22,6 +22,8 @@ export interface ExampleSetup {
   /** What differs from the defaults that stand in the file. */
   readonly environment: Readonly<Record<string, string>>;
   readonly tables: readonly string[];
+  /** Words in the place of `run` with the example, after which the same is expected. */
+  readonly command?: readonly string[];
 }
 
 export interface Example {
@@ -34,14 +36,14 @@ export interface Example {
 
 /** Makes the tables, gives everything to `use`, and leaves nothing behind. */
 export async function withExample<T>(
-  { name, mysql, environment, tables }: ExampleSetup,
+  { name, mysql, environment, tables, command }: ExampleSetup,
   use: (example: Example) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "tidemark-verify-example-"));
   const product = new Product({
     bundle: builtBundle(undefined),
     config: fileURLToPath(new URL(`../../../examples/${name}.yaml`, import.meta.url)),
-    dir,
+    ...{ dir, command },
     environment: {
       MYSQL_HOST: mysql.host,
       MYSQL_PORT: String(mysql.port),
