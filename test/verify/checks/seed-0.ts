@@ -82,14 +82,17 @@ async function run({ options, servers }: CheckContext, part: Part): Promise<Outc
         await example.started();
         const cycles = rounds(options, CYCLES);
         const kills = await work(example, hand, { cycles, arrive });
+        const everything = (): Promise<void> =>
+          until(
+            async () => {
+              await arrive();
+              return missing(hand.commits, arrivals).length === 0;
+            },
+            { what: "every message arrives", timeoutMs: PATIENCE_MS, intervalMs: 200 },
+          ).catch(() => undefined); // What is missing is told by the figures.
+        await everything();
         if (part.queueSize !== undefined) await fill(example, hand, destination);
-        await until(
-          async () => {
-            await arrive();
-            return missing(hand.commits, arrivals).length === 0;
-          },
-          { what: "every message arrives", timeoutMs: PATIENCE_MS, intervalMs: 200 },
-        ).catch(() => undefined); // What is missing is told by the figures.
+        await everything();
         const exit = await product.terminate();
         await arrive();
         const commitsMin = options.quick ? COMMITS_QUICK_MIN : COMMITS_MIN;
@@ -155,7 +158,6 @@ async function fill(
   hand: ActivityHand,
   destination: SqsDestination,
 ): Promise<void> {
-  await hand.work(busy, 500);
   await destination.down();
   const isFull = (): boolean => starts(readFileSync(product.logFile, "utf8")) > 0;
   await until(
