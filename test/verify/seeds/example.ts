@@ -28,6 +28,8 @@ export interface ExampleSetup {
 
 export interface Example {
   readonly product: Product;
+  /** Where it runs. */
+  readonly dir: string;
   /** Of a superuser, in the database of the examples, with the time zone UTC. */
   readonly connection: Connection;
   /** Resolves when it is decided from where on it reads. */
@@ -64,7 +66,7 @@ export async function withExample<T>(
       await connection.query(`USE ${DATABASE}`);
       await connection.query("SET time_zone = '+00:00'");
       for (const table of tables) await connection.query(table);
-      return await use({ product, connection, started });
+      return await use({ product, dir, connection, started });
     });
   } catch (error) {
     progress(`${name}: the end of Tidemark's log:\n${product.logTail()}`);
