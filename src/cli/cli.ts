@@ -192,6 +192,7 @@ Examples:
   tidemark check --config tidemark.yaml
   tidemark position show
   tidemark decode mysql://cdc@127.0.0.1/shop --limit 10
+  tidemark activity --user cdc
 
 Exit codes: 0 done, 64 usage, 65 data or position unusable, 69 not reachable or not drained in time,
 70 a bug, 75 another instance took over, 77 no privilege or wrong password, 78 bad configuration or

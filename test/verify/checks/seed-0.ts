@@ -97,7 +97,8 @@ async function run({ options, servers }: CheckContext, part: Part): Promise<Outc
         await arrive();
         const commitsMin = options.quick ? COMMITS_QUICK_MIN : COMMITS_MIN;
         const log = readFileSync(product.logFile, "utf8");
-        return verdict({ hand, arrivals, log, part }, { exit: exit.code, kills, commitsMin });
+        const facts = { hand, arrivals, log, part, seed: options.seed };
+        return verdict(facts, { exit: exit.code, kills, commitsMin });
       } finally {
         for (const schema of schemas) {
           await connection.query("DROP DATABASE IF EXISTS ??", [schema]);
@@ -180,10 +181,11 @@ interface Facts {
   readonly arrivals: readonly Arrival[];
   readonly log: string;
   readonly part: Part;
+  readonly seed: number;
 }
 
 function verdict(
-  { hand, arrivals, log, part }: Facts,
+  { hand, arrivals, log, part, seed }: Facts,
   { exit, kills, commitsMin }: { exit: number | null; kills: number; commitsMin: number },
 ): Outcome {
   const { commits } = hand;
@@ -196,6 +198,7 @@ function verdict(
     progress(`seed-0: ${lost.includes(pair) ? "lost" : "nobody wrote"} ${pair}`);
   }
   const figures: Record<string, Figure> = {
+    seed,
     [`${part.what}_written`]: `${commits.length} transactions in ${bySchema(commits.map(({ schema }) => schema))}; sys and ${hand.rolledBack} rolled back beside them`,
     [`${part.what}_arrived`]: `${told.length} messages: ${bySchema(told.map(schemaOf))}`,
     [`${part.what}_kills`]: kills,
