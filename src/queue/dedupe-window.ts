@@ -61,8 +61,8 @@ interface LoneChange extends Change {
 
 /** Rows after which the event loop may turn. */
 const CHUNK_ROWS = 1_000;
-/** What the objects around a row cost. */
-const HELD_BYTES = 500;
+/** What the objects around a row cost, its transaction included. */
+const HELD_BYTES = 800;
 
 export class DedupeWindow implements Supply {
   readonly #options: DedupeWindowOptions;

@@ -1,6 +1,7 @@
 /** The checks of the area `destinations`, in the order in which they run. */
 import type { Check } from "./check.ts";
 import { examples } from "./examples.ts";
+import { dedupe } from "./dedupe.ts";
 import { hostileEndpoints } from "./hostile-endpoints.ts";
 import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
@@ -24,6 +25,7 @@ export const destinationsChecks = {
   rates,
   maxwell,
   "seed-0": seed0,
+  dedupe,
   "seed-1": seed1,
   "seed-3": seed3,
   "seed-4": seed4,
