@@ -5,7 +5,7 @@
  * when it is quiet.
  */
 import { connect, type Channel, type ConsumeMessage } from "amqplib";
-import { startProxy } from "../../../tools/services/tcp-proxy.ts";
+import { startProxy, type Proxy } from "../../../tools/services/tcp-proxy.ts";
 import type { Figure, Outcome } from "../campaign.ts";
 import { rounds } from "../options.ts";
 import { progress } from "../progress.ts";
@@ -24,6 +24,8 @@ const SILENCE_S = 30;
 /** A busy machine may be late, and the clocks of two programs are read. */
 const LATE_MAX_S = 20;
 const PATIENCE_MS = 120_000;
+/** Several times as long as between two writes of the commit log. */
+const STALLED_MS = 1_000;
 
 const employee: Table = {
   name: "employee",
@@ -87,7 +89,7 @@ export async function seed1({ options, servers }: CheckContext): Promise<Outcome
       const inFlight = await work(example, hand, {
         changes: rounds(options, CHANGES),
         arrived: () => distinct(channel, subscriber),
-        cut: () => proxy.reset(),
+        proxy,
       });
       const queues = [await consume(channel, QUEUES[0]), subscriber];
       const beats = options.quick ? 1 : 2;
@@ -155,7 +157,7 @@ interface Work {
   readonly changes: number;
   /** Messages but for repeats. */
   readonly arrived: () => Promise<number>;
-  readonly cut: () => void;
+  readonly proxy: Proxy;
 }
 
 /** @returns changes that were committed and not yet in the queue when Tidemark was killed. */
@@ -169,14 +171,19 @@ async function work({ product }: Example, hand: Hand, part: Work): Promise<numbe
     });
   const first = hand.write(third);
   await arrives(third / 3);
-  part.cut();
+  part.proxy.reset();
   progress("seed-1: the connection to RabbitMQ is cut");
   await first;
   await arrives(third);
 
   const second = hand.write(third);
   await arrives(third + third / 3);
+  // What is confirmed to nobody must not be in the commit log, however long it takes.
+  part.proxy.blackhole(true);
+  await sleep(STALLED_MS);
   await product.kill();
+  part.proxy.reset();
+  part.proxy.blackhole(false);
   const arrived = await part.arrived();
   const inFlight = expectedOf(hand).length - arrived;
   progress(`seed-1: killed with ${inFlight} changes on their way`);

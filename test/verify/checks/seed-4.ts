@@ -13,11 +13,13 @@ import { Random } from "../random.ts";
 import { compare, push, type Arrived } from "../seeds/compare.ts";
 import { withExample, type Example } from "../seeds/example.ts";
 import { anyText, byKey, counted, Hand, type Change, type Table } from "../seeds/hand.ts";
-import { until } from "../wait.ts";
+import { sleep, until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
 const CHANGES = 6_000;
 const PATIENCE_MS = 120_000;
+/** Several times as long as between two writes of the commit log. */
+const STALLED_MS = 1_000;
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const USERS = "/webhook/user";
 const ORDERS = "/webhook/order";
@@ -86,7 +88,9 @@ export async function seed4({ options, servers }: CheckContext): Promise<Outcome
   const server = await WebhookServer.start();
   const port = await freePort();
   let left = REFUSED_TIMES;
+  const gate = { isHeld: false };
   server.behave = ({ body }, response) => {
+    if (gate.isHeld) return;
     const isRefused = body.startsWith(`{"primary_id":${REFUSED_ID},`) && left > 0;
     if (isRefused) left -= 1;
     response.writeHead(isRefused ? 500 : 204).end();
@@ -106,7 +110,11 @@ export async function seed4({ options, servers }: CheckContext): Promise<Outcome
       await connection.query("SET timestamp = DEFAULT");
       const random = new Random(options.seed, "seed-4");
       const hand = new Hand({ connection, tables: [users, orders], random, firstId: 10_000 });
-      const inFlight = await killed(example, hand, server, rounds(options, CHANGES, 1_200));
+      const inFlight = await killed(example, hand, {
+        server,
+        gate,
+        changes: rounds(options, CHANGES, 1_200),
+      });
       const expected = expectedOf(hand.changes);
       await until(() => arrivedOf(server.taken).distinct >= sizeOf(expected), {
         what: "everything arrives",
@@ -125,12 +133,18 @@ export async function seed4({ options, servers }: CheckContext): Promise<Outcome
   }
 }
 
+interface Work {
+  readonly server: WebhookServer;
+  /** Held, it answers nobody any more. */
+  readonly gate: { isHeld: boolean };
+  readonly changes: number;
+}
+
 /** @returns messages that were not yet taken when it was killed, while all goes on being written. */
 async function killed(
   { product }: Example,
   hand: Hand,
-  server: WebhookServer,
-  changes: number,
+  { server, gate, changes }: Work,
 ): Promise<number> {
   const half = Math.ceil(changes / 2);
   const first = hand.write(half);
@@ -139,7 +153,11 @@ async function killed(
     timeoutMs: PATIENCE_MS,
     intervalMs: 5,
   });
+  // What nobody has taken must not be in the commit log, however long it takes.
+  gate.isHeld = true;
+  await sleep(STALLED_MS);
   await product.kill();
+  gate.isHeld = false;
   const inFlight = sizeOf(expectedOf(hand.changes)) - arrivedOf(server.taken).distinct;
   progress(`seed-4: killed with ${inFlight} messages on their way`);
   // What is written meanwhile must not be missing.
