@@ -33,10 +33,15 @@ for (const delivery of ["effectively-once"] as const) {
           (await observer.read(destination)).map(records =>
             records.map(({ value }) => value?.toString() ?? ""),
           ),
+        faults: {
+          away: () => undefined, // In kafka-faults.kafka.test.ts, with a broker of its own.
+          back: () => undefined,
+          refusable: message => ({ ...message, value: Buffer.alloc(2_000_000, "x") }),
+        },
         release: () => Promise.resolve(),
       });
     },
-    { offsets: true },
+    { offsets: true, faults: ["refused"] },
   );
 }
 
