@@ -10,7 +10,7 @@
  * sent again; of `orders` each row arrives, once where the guarantees say so.
  */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -109,7 +109,9 @@ class Scene {
     this.#environment = environment;
     this.#letters = made.destinations.map(({ kind }) => this.#letterBox(kind));
     this.#taken = new Map(made.destinations.map(destination => [destination, new Tally()]));
-    const bundle = builtBundle(context.mutant);
+    // A copy: a build that ends in the meantime must not change what is tested.
+    const bundle = join(this.#dir, "tidemark.mjs");
+    copyFileSync(builtBundle(context.mutant), bundle);
     const config = join(this.#dir, "tidemark.yaml");
     this.#product = new Product({ bundle, config, dir: this.#dir, environment });
   }

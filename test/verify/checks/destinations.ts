@@ -1,8 +1,10 @@
 /** The checks of the area `destinations`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { contract } from "./contract.ts";
 import { examples } from "./examples.ts";
 import { dedupe } from "./dedupe.ts";
 import { hostileEndpoints } from "./hostile-endpoints.ts";
+import { isolation } from "./isolation.ts";
 import { maxwell } from "./maxwell.ts";
 import { outage } from "./outage.ts";
 import { poison } from "./poison.ts";
@@ -16,11 +18,13 @@ import { sigkillSqs } from "./sqs.ts";
 import { sigkillWebhook } from "./webhooks.ts";
 
 export const destinationsChecks = {
+  contract,
   "sigkill-sqs": sigkillSqs,
   "sigkill-rabbitmq": sigkillRabbitmq,
   "sigkill-webhook": sigkillWebhook,
   outage,
   poison,
+  isolation,
   "hostile-endpoints": hostileEndpoints,
   rates,
   maxwell,
