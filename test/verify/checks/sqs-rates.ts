@@ -29,6 +29,8 @@ import type { CheckContext } from "./check.ts";
 import { fillOrders, median } from "./rates-rows.ts";
 
 const IN_FLIGHT = 16;
+/** Fewer end before a new process is warm. */
+const MESSAGES = 20_000;
 const SHARE_MIN = 0.8;
 const WARM_SHARE = 0.4;
 const REGION = "elasticmq";
@@ -39,12 +41,11 @@ const environment = { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
 export async function ratesSqs({ options, servers, mutant }: CheckContext): Promise<Outcome> {
   const mysql = await servers.mysql();
   const elasticmq = await servers.elasticmq();
-  const messages = options.quick ? 8_000 : 20_000;
   const rounds = options.quick ? 3 : 5;
-  const bench = new Bench(elasticmq, messages);
+  const bench = new Bench(elasticmq, MESSAGES);
   const dir = mkdtempSync(join(tmpdir(), "tidemark-verify-sqs-rates-"));
   try {
-    await fillOrders(mysql, DATABASE, messages);
+    await fillOrders(mysql, DATABASE, MESSAGES);
     const product: number[] = [];
     const loops: number[] = [];
     let entries: readonly SendMessageBatchRequestEntry[] = [];
@@ -68,7 +69,7 @@ export async function ratesSqs({ options, servers, mutant }: CheckContext): Prom
     loops.shift();
     const share = median(product) / median(loops);
     const figures = {
-      sqs_messages: messages,
+      sqs_messages: MESSAGES,
       sqs_per_second: median(product),
       sqs_loops_per_second: median(loops),
       sqs_share: Math.round(share * 100) / 100,
