@@ -1,5 +1,6 @@
 /** Kafka over TLS, with each way of logging in. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { silentLogger } from "../../src/core/logger.ts";
 import type { KafkaClientOptions } from "../../src/kafka/client.ts";
 import { startKafka, type Kafka } from "../../tools/services/services.ts";
 import { makeMessages, RecordedEvents, resumeAt } from "../contract/sink.ts";
@@ -51,4 +52,25 @@ describe.each(["plain", "scram-sha-256", "scram-sha-512"] as const)("by %s", mec
     expect(String(error)).not.toContain("Pl4nted");
     await sink.close();
   });
+});
+
+test.each<[string, Partial<KafkaClientOptions>, string]>([
+  ["nobody known has signed", { ssl: {} }, "self-signed certificate"],
+  ["names another host", { brokers: [] }, "altnames"],
+])("says why it waits for a broker whose certificate %s", async (_, changes, reason) => {
+  const logged: string[] = [];
+  const warn = (__: object, message: string): void => void logged.push(message);
+  const brokers = kafka.secureBrokers.map(broker => broker.replace("localhost", "127.0.0.1"));
+  const client = encrypted(changes.brokers === undefined ? changes : { brokers });
+  const sink = makeSink(kafka.brokers, { client, logger: { ...silentLogger, warn } });
+  const stop = new AbortController();
+  const opening = sink.open(
+    resumeAt(undefined, uniqueName("none")),
+    new RecordedEvents(),
+    stop.signal,
+  );
+  opening.catch(() => undefined);
+  await vi.waitFor(() => expect(logged.join()).toContain(reason), 20_000);
+  stop.abort();
+  await sink.close();
 });
