@@ -3,7 +3,7 @@
  * With a queue it is an ordinary pipeline, which keeps its position; without one it only counts.
  */
 import { randomInt } from "node:crypto";
-import { loadActivity } from "../config/activity-form.ts";
+import { loadActivity, type ActivityForm } from "../config/activity-form.ts";
 import type { Config } from "../config/config.ts";
 import { readEnvironment, wantsColors } from "../config/environment.ts";
 import { systemClock } from "../core/clock.ts";
@@ -17,21 +17,8 @@ import { LivePicture } from "./live-picture.ts";
 import type { Reporter } from "./reporter.ts";
 import { runConfig } from "./run-command.ts";
 
-export interface ActivityFlags {
-  readonly host: string;
-  readonly port: string;
-  readonly user: string;
-  readonly password?: string;
-  readonly passwordFile?: string;
-  readonly serverId?: string;
-  readonly gtidSet?: string;
-  readonly queueUrl?: string;
-  readonly workers: string;
-  readonly queueSize: string;
-  readonly interval: string;
-  readonly tables: readonly string[];
-  readonly name: string;
-  readonly stateDir: string;
+/** What commander hands over: the form, and how it is shown. */
+export interface ActivityFlags extends Omit<ActivityForm, "verbose" | "overrides"> {
   readonly verbose?: boolean;
   readonly json?: boolean;
   readonly set?: readonly string[];

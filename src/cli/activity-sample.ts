@@ -1,4 +1,5 @@
 /** What changed between two looks at the counters, by schema and table. */
+import { partsOf } from "../core/rows.ts";
 import { OTHER_TABLES, type RowCounts } from "../core/vitals.ts";
 
 export interface TableActivity {
@@ -35,7 +36,7 @@ export class ActivitySampler {
   sample(counts: Counts, seconds: number): ActivitySample {
     const bySchema = new Map<string, TableActivity[]>();
     for (const [id, now] of counts) {
-      const { schema, table } = parted(id);
+      const [schema, table] = parted(id);
       const before = this.#before.get(id) ?? NONE;
       const tables = bySchema.get(schema) ?? [];
       tables.push({ name: table, rows: difference(now, before), total: sum(now) });
@@ -57,10 +58,8 @@ export function busiestFirst(a: TableActivity, b: TableActivity): number {
 }
 
 /** Tables beyond those that are counted apart have no schema of their own. */
-function parted(id: string): { schema: string; table: string } {
-  if (id === OTHER_TABLES) return { schema: "(others)", table: "(others)" };
-  const dot = id.indexOf(".");
-  return { schema: id.slice(0, dot), table: id.slice(dot + 1) };
+function parted(id: string): readonly [schema: string, table: string] {
+  return id === OTHER_TABLES ? ["(others)", "(others)"] : partsOf(id);
 }
 
 function difference(now: RowCounts, before: RowCounts): RowCounts {

@@ -7,6 +7,7 @@ import {
   type SchemaActivity,
   type TableActivity,
 } from "./activity-sample.ts";
+import { printable } from "./printable.ts";
 
 export interface ActivityPicture {
   /** Which server, and how long it is watched. */
@@ -81,9 +82,9 @@ export function activityLine(sample: ActivitySample, time: Date): string {
     const tables = schema.tables.filter(isBusy);
     const named = tables
       .slice(0, LINE_TABLES_MAX)
-      .map(({ name, rows }) => `${plain(name)} ${rate(sum(rows), sample)}`);
+      .map(({ name, rows }) => `${printable(name)} ${rate(sum(rows), sample)}`);
     const list = [...named, ...more(tables.length - LINE_TABLES_MAX)].join(", ");
-    return `${plain(schema.name)} ${rate(sum(schema.rows), sample)}/s (${list})`;
+    return `${printable(schema.name)} ${rate(sum(schema.rows), sample)}/s (${list})`;
   });
   const list = [...schemas, ...more(busy.length - LINE_SCHEMAS_MAX)].join(", ");
   return `${moment} ${rate(sumOf(sample), sample)} rows/s: ${list}`;
@@ -118,16 +119,11 @@ function rate(rows: number, { seconds }: ActivitySample): string {
   return perSecond.toLocaleString("en-US", { maximumFractionDigits: perSecond < 10 ? 1 : 0 });
 }
 
-/** Names come from servers: no escape sequence of theirs reaches the terminal. */
-function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
-}
-
 /** Exactly as wide as asked for; what is longer ends in `…`. */
 function fitted(text: string, width: number): string {
   let fitting = "";
   let used = 0;
-  const characters = Array.from(plain(text));
+  const characters = Array.from(printable(text));
   const whole = characters.reduce((all, character) => all + widthOf(character), 0);
   const room = whole > width ? width - 1 : width;
   for (const character of characters) {

@@ -1,6 +1,7 @@
 /** What `tidemark check` prints: one line a finding, and under it the statement that mends it. */
 import { exitCodeOf, isError, type Finding } from "../core/finding.ts";
 import { cleanText } from "../core/log-clean.ts";
+import { printable } from "./printable.ts";
 
 const GREEN = "\u001B[32m";
 const YELLOW = "\u001B[33m";
@@ -9,7 +10,7 @@ const PLAIN = "\u001B[0m";
 
 const LABEL_WIDTH = 7;
 
-/** For people. Names come from servers: no escape sequence of theirs reaches the terminal. */
+/** For people. */
 export function findingsTable(findings: readonly Finding[], colors: boolean): string {
   const width = Math.max(0, ...findings.map(({ check }) => check.length));
   const lines = findings.flatMap(finding => {
@@ -41,7 +42,7 @@ function counted(count: number, word: string): string {
 }
 
 function oneLine(text: string): string {
-  return cleanText(text).replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
+  return printable(cleanText(text));
 }
 
 /** For scripts. */

@@ -70,6 +70,12 @@ export function tableId(table: TableShape): string {
   return id;
 }
 
+/** Database and table of such a name. That of a table may have dots of its own, that of a database rarely. */
+export function partsOf(tableId: string): [database: string, table: string] {
+  const dot = tableId.indexOf(".");
+  return [tableId.slice(0, dot), tableId.slice(dot + 1)];
+}
+
 /** Which image of a row: what it was (`before`), or what it became (`after`). */
 export type Image = "before" | "after";
 

@@ -1,9 +1,5 @@
 /** From the configuration of one pipeline to running stages: the only place that constructs them. */
-import { Assembler } from "../binlog/assembler.ts";
 import { MysqlServer } from "../binlog/server.ts";
-import { BinlogSource } from "../binlog/source.ts";
-import { Definitions } from "../binlog/definitions.ts";
-import { openReader } from "../binlog/open-reader.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
@@ -30,6 +26,7 @@ import { makeDedupeWindow } from "./dedupe.ts";
 import { readGauges } from "./gauges.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
+import { ENTRY_BYTES_MAX, ENTRY_ROWS_MAX, makeSource } from "./source.ts";
 import { makeTarget, type Target } from "./target.ts";
 
 export interface PipelineRun extends StopSignals {
@@ -45,8 +42,6 @@ export interface PipelineRun extends StopSignals {
   readonly vitals: Vitals;
 }
 
-const ENTRY_BYTES_MAX = 64 * 1024;
-const ENTRY_ROWS_MAX = 500;
 const PARCEL = { parcelRows: ENTRY_ROWS_MAX, parcelBytes: ENTRY_BYTES_MAX };
 /** A flush does not wait for its interval once this much row data is there. */
 const BATCH_BYTES = 256 * 1024;
@@ -127,28 +122,10 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
     },
     starting,
   );
-  const definitions = new Definitions(server, wants);
-  const source = new BinlogSource({
-    definitions,
-    reader: openReader(config.source.reader, {
-      connection: config.source,
-      serverId: config.source.serverId + run.index,
-      replicaUuid: await target.commitLog.replicaUuid(),
-      ...{ wants, definitions },
-      rowBytesMax: config.queue.maxRowBytes,
-      clock,
-    }),
-    assembler: new Assembler({
-      start: start.position,
-      serverUuid: start.serverUuid,
-      entryBytesMax: ENTRY_BYTES_MAX,
-      entryRowsMax: ENTRY_ROWS_MAX,
-      rowBytesMax: config.queue.maxRowBytes,
-    }),
-    identify: async () => (await server.inspect()).serverUuid,
-    serverUuid: start.serverUuid,
-    clock,
-    logger,
+  const source = makeSource({
+    ...{ config, server, wants, start, clock, logger },
+    serverId: config.source.serverId + run.index,
+    replicaUuid: await target.commitLog.replicaUuid(),
     onLoss: () => (run.vitals.reconnects += 1),
   });
   const { vitals } = run;

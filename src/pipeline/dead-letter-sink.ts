@@ -13,6 +13,7 @@ import type { NextOffsets } from "../core/checkpoint.ts";
 import type { Clock } from "../core/clock.ts";
 import type { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { partsOf } from "../core/rows.ts";
 import type { Message, Place, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import type { Router } from "../queue/encoder.ts";
 import type { LetterStore } from "./letter-store.ts";
@@ -138,7 +139,7 @@ export class DeadLetterSink implements Sink {
     const value = writeLetter(message, refusal);
     const letter: Message = {
       ...{ seq: this.#seq, index: 0, id: message.id, value, key: message.key },
-      destination: router(...tableOf(message)),
+      destination: router(...partsOf(message.table)),
       ...{ table: message.table, operation: message.operation, keyed: message.keyed },
       partitionKey: message.partitionKey,
       bytes: (message.key?.length ?? 0) + value.length,
@@ -176,12 +177,6 @@ export class DeadLetterSink implements Sink {
     };
     this.#endBurst = clock.after(BURST_MS, look);
   }
-}
-
-/** `database.table`; the name of a table may have dots of its own, that of a database rarely. */
-function tableOf({ table }: Message): [database: string, table: string] {
-  const dot = table.indexOf(".");
-  return [table.slice(0, dot), table.slice(dot + 1)];
 }
 
 /** Its methods as functions, so that one can be replaced. */

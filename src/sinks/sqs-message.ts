@@ -1,5 +1,6 @@
 /** A message as SQS takes it: body, attributes, group, deduplication id, and the bytes that count. */
 import { createHash } from "node:crypto";
+import { partsOf } from "../core/rows.ts";
 import type { SqsEntry } from "./sqs-client.ts";
 import type { Message } from "./sink.ts";
 
@@ -12,7 +13,7 @@ const FORBIDDEN = /[\uFFFE\uFFFF]/g;
 
 /** What is sent one after the other: the rows of a key, a table or a schema. */
 export function groupOf({ table, keyed, partitionKey }: Message, grouping: Grouping): string {
-  if (grouping === "schema") return plain(table.slice(0, table.indexOf(".")));
+  if (grouping === "schema") return plain(partsOf(table)[0]);
   if (grouping === "table" || !keyed) return plain(table);
   return plain(`${table}:${partitionKey.toString()}`);
 }

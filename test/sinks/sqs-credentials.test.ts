@@ -1,13 +1,11 @@
 /** That credentials come by the ways of AWS which need requests of their own, as on Kubernetes. */
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { SqsClient } from "../../src/sinks/sqs-client.ts";
 import { makeFolder, removeFolder } from "../support/files.ts";
+import { WebhookServer } from "../support/webhook-server.ts";
 
 const ANSWER = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIATEMPORARY</AccessKeyId>
@@ -16,37 +14,24 @@ const ANSWER = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.
 </AssumeRoleWithWebIdentityResponse>`;
 
 let folder = "";
-let server: Server;
-let origin = "";
-/** What the service for tokens was asked, and who asked for the queue. */
-let asked = "";
-let authorization = "";
+let server: WebhookServer;
 
 beforeEach(async () => {
   folder = makeFolder();
-  server = createServer((request, response) => {
-    const parts: Buffer[] = [];
-    request.on("data", (part: Buffer) => parts.push(part));
-    request.on("end", () => {
-      if (request.url === "/sts/") {
-        asked = Buffer.concat(parts).toString();
-        response.setHeader("content-type", "text/xml").end(ANSWER);
-        return;
-      }
-      authorization = request.headers.authorization ?? "";
-      response.setHeader("content-type", "application/x-amz-json-1.0");
-      response.end(JSON.stringify({ QueueUrl: `${origin}/0/orders` }));
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server = await WebhookServer.start();
+  server.behave = ({ path }, response) => {
+    if (path === "/sts/") {
+      response.setHeader("content-type", "text/xml").end(ANSWER);
+      return;
+    }
+    response.setHeader("content-type", "application/x-amz-json-1.0");
+    response.end(JSON.stringify({ QueueUrl: "http://localhost/0/orders" }));
+  };
 });
 
-afterEach(() => {
+afterEach(async () => {
   vi.unstubAllEnvs();
-  server.closeAllConnections();
-  server.close();
+  await server.stop();
   removeFolder(folder);
 });
 
@@ -61,13 +46,15 @@ test("a role is taken on with a token from a file", async () => {
   vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
   vi.stubEnv("AWS_WEB_IDENTITY_TOKEN_FILE", token);
   vi.stubEnv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/tidemark");
+  const { origin } = new URL(server.url);
   vi.stubEnv("AWS_ENDPOINT_URL_STS", `${origin}/sts`);
   const client = new SqsClient({
     ...{ region: "eu-west-1", endpoint: `${origin}/sqs`, inFlightMax: 2, clock: systemClock },
   });
   const url = await client.queueUrl("orders", new AbortController().signal);
   client.close();
-  expect(url).toBe(`${origin}/0/orders`);
-  expect(asked).toContain("WebIdentityToken=a.b.c");
-  expect(authorization).toContain("Credential=ASIATEMPORARY/");
+  expect(url).toBe("http://localhost/0/orders");
+  const [tokenAsked, queueAsked] = server.received;
+  expect(tokenAsked?.body).toContain("WebIdentityToken=a.b.c");
+  expect(queueAsked?.headers.authorization).toContain("Credential=ASIATEMPORARY/");
 });

@@ -9,12 +9,13 @@ import {
   DeleteQueueCommand,
   GetQueueAttributesCommand,
   PurgeQueueCommand,
-  SQSClient,
+  type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { connect, type ChannelModel } from "amqplib";
 import type { Elasticmq, Kafka, Rabbitmq } from "../../tools/services/services.ts";
 import { Consumer } from "./consumer.ts";
 import { FileLines } from "./file-lines.ts";
+import { awsEnvironment, REGION, sqsClient } from "./sqs-client.ts";
 
 export interface Counted {
   readonly kind: "kafka" | "sqs" | "rabbitmq" | "webhook" | "file";
@@ -74,7 +75,7 @@ export class CountedKafka implements Counted {
 /** A FIFO queue drops what comes again under the same id, so what it holds are different rows. */
 export class CountedSqs implements Counted {
   readonly kind = "sqs";
-  readonly environment = { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
+  readonly environment = awsEnvironment;
   readonly #elasticmq: Elasticmq;
   readonly #queue: string;
   readonly #client: SQSClient;
@@ -83,11 +84,7 @@ export class CountedSqs implements Counted {
   constructor(elasticmq: Elasticmq, name: string) {
     this.#elasticmq = elasticmq;
     this.#queue = `${name}.fifo`;
-    const credentials = { accessKeyId: "x", secretAccessKey: "x" };
-    this.#client = new SQSClient({
-      ...{ endpoint: elasticmq.url, region: "elasticmq", credentials },
-      useQueueUrlAsEndpoint: false,
-    });
+    this.#client = sqsClient(elasticmq);
   }
 
   get #url(): string {
@@ -95,7 +92,7 @@ export class CountedSqs implements Counted {
   }
 
   sink(): Readonly<Record<string, unknown>> {
-    const place = { endpoint: this.#elasticmq.url, region: "elasticmq" };
+    const place = { endpoint: this.#elasticmq.url, region: REGION };
     return { type: "sqs", queue: this.#queue, ...place, max_message_bytes: 262_144 };
   }
 

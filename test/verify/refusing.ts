@@ -2,10 +2,9 @@
  * Destinations of each kind that take the rows of one table and refuse those of another for good, until
  * they are mended; and a plain reader of what they took.
  */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { connect, type Channel, type ChannelModel } from "amqplib";
 import type { Elasticmq, Kafka, Rabbitmq } from "../../tools/services/services.ts";
+import { accept, answer, WebhookServer } from "../support/webhook-server.ts";
 import { KafkaAdmin } from "./checks/kafka-admin.ts";
 import { Consumer } from "./consumer.ts";
 import type { DestinationNames } from "./destination.ts";
@@ -180,48 +179,42 @@ export class RefusingRabbitmq implements Refusing {
 export class RefusingWebhook implements Refusing {
   readonly kind = "webhook";
   readonly once = false;
-  readonly #server: Server;
-  #taken: Taken[] = [];
-  #isMended = false;
+  readonly #server: WebhookServer;
 
-  constructor() {
-    this.#server = createServer((request, response) => {
-      const parts: Buffer[] = [];
-      request.on("error", () => undefined);
-      request.on("data", (part: Buffer) => parts.push(part));
-      request.on("end", () => {
-        const value = Buffer.concat(parts);
-        const { source } = JSON.parse(value.toString()) as { source: { table: string } };
-        const isTaken = this.#isMended || source.table !== REFUSED;
-        if (isTaken) this.#taken.push({ id: String(request.headers["webhook-id"]), value });
-        response.writeHead(isTaken ? 204 : 410).end();
-      });
-    });
+  private constructor(server: WebhookServer) {
+    this.#server = server;
+    server.behave = (request, response) => {
+      const { source } = JSON.parse(request.body) as { source: { table: string } };
+      (source.table === REFUSED ? answer(410) : accept)(request, response);
+    };
+  }
+
+  static async create(): Promise<RefusingWebhook> {
+    return new RefusingWebhook(await WebhookServer.start());
   }
 
   sink(): Readonly<Record<string, unknown>> {
-    const { port } = this.#server.address() as AddressInfo;
-    const url = `http://127.0.0.1:${port}/`;
     const allowed = { allow_http: true, allow_private: true };
-    return { type: "webhook", routes: [{ id: "all", url }], ...allowed };
+    return { type: "webhook", routes: [{ id: "all", url: this.#server.url }], ...allowed };
   }
 
-  async prepare(): Promise<void> {
-    await new Promise<void>(resolve => this.#server.listen(0, "127.0.0.1", resolve));
+  prepare(): Promise<void> {
+    return Promise.resolve();
   }
 
   mend(): Promise<void> {
-    this.#isMended = true;
+    this.#server.behave = accept;
     return Promise.resolve();
   }
 
   read(visit: (taken: Taken) => void): Promise<void> {
-    for (const taken of this.#taken.splice(0)) visit(taken);
+    for (const { headers, body } of this.#server.taken.splice(0)) {
+      visit({ id: String(headers["webhook-id"]), value: Buffer.from(body) });
+    }
     return Promise.resolve();
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise(resolve => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.#server.stop();
   }
 }

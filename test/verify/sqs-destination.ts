@@ -5,24 +5,20 @@ import {
   DeleteQueueCommand,
   GetQueueAttributesCommand,
   ReceiveMessageCommand,
-  SQSClient,
+  type SQSClient,
   type Message,
 } from "@aws-sdk/client-sqs";
 import type { Elasticmq } from "../../tools/services/services.ts";
 import { startProxy, type Proxy } from "../../tools/services/tcp-proxy.ts";
 import type { Arrival, Destination, DestinationNames } from "./destination.ts";
+import { awsEnvironment, REGION, sqsClient } from "./sqs-client.ts";
 
-const REGION = "elasticmq";
 /** Any are good for ElasticMQ. */
-const credentials = { accessKeyId: "x", secretAccessKey: "x" };
 const READERS = 4;
 
 export class SqsDestination implements Destination {
   readonly ordered: boolean;
-  readonly environment = {
-    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-  };
+  readonly environment = awsEnvironment;
   readonly #elasticmq: Elasticmq;
   readonly #client: SQSClient;
   readonly #inFlight: number;
@@ -34,10 +30,7 @@ export class SqsDestination implements Destination {
     this.#proxy = proxy;
     this.#inFlight = inFlight;
     this.ordered = fifo;
-    this.#client = new SQSClient({
-      ...{ endpoint: elasticmq.url, region: REGION, credentials },
-      useQueueUrlAsEndpoint: false,
-    });
+    this.#client = sqsClient(elasticmq);
   }
 
   static async create(elasticmq: Elasticmq, options: SqsOptions): Promise<SqsDestination> {

@@ -82,7 +82,7 @@ class Scene {
       new RefusingKafka(kafka, names),
       sqs,
       new RefusingRabbitmq(await servers.rabbitmq(), names),
-      new RefusingWebhook(),
+      await RefusingWebhook.create(),
     ];
     for (const destination of destinations) await destination.prepare();
     const mysql = await servers.mysql();

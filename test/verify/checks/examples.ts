@@ -9,7 +9,6 @@ import {
   DeleteMessageCommand,
   DeleteQueueCommand,
   ReceiveMessageCommand,
-  SQSClient,
 } from "@aws-sdk/client-sqs";
 import { connect } from "amqplib";
 import { freePort } from "../../../tools/services/ports.ts";
@@ -19,12 +18,12 @@ import type { Figure, Outcome } from "../campaign.ts";
 import { Consumer } from "../consumer.ts";
 import { progress } from "../progress.ts";
 import { withExample, type Example } from "../seeds/example.ts";
+import { awsEnvironment, REGION, sqsClient } from "../sqs-client.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
 const ROWS = 100;
 const PATIENCE_MS = 120_000;
-const AWS = { region: "elasticmq", credentials: { accessKeyId: "x", secretAccessKey: "x" } };
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TABLE = "CREATE TABLE orders (id INT PRIMARY KEY, item VARCHAR(50))";
 
@@ -74,9 +73,7 @@ async function environmentOf(
     KAFKA_BROKER: kafka.brokers[0] ?? "",
     RABBITMQ_URL: rabbitmq.url,
     SQS_QUEUE: queueUrl(elasticmq),
-    AWS_REGION: AWS.region,
-    AWS_ACCESS_KEY_ID: AWS.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: AWS.credentials.secretAccessKey,
+    ...{ AWS_REGION: REGION, ...awsEnvironment },
     ...{ WEBHOOK: webhook.url, WEBHOOK_LOCAL: "true", WEBHOOK_SECRET: SECRET },
     HTTP_PORT: String(await freePort()),
   };
@@ -179,7 +176,7 @@ function queueUrl({ url }: Elasticmq): string {
 }
 
 async function sqsReader(elasticmq: Elasticmq): Promise<Reader> {
-  const client = new SQSClient({ ...AWS, endpoint: elasticmq.url, useQueueUrlAsEndpoint: false });
+  const client = sqsClient(elasticmq);
   const QueueUrl = queueUrl(elasticmq);
   const Attributes = { FifoQueue: "true" };
   await client.send(new CreateQueueCommand({ QueueName: "changes.fifo", Attributes }));

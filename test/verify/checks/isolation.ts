@@ -27,6 +27,7 @@ import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
+import { median } from "./rates-rows.ts";
 
 const DATABASE = "v_isolation";
 /** A burst is larger than a pipeline's share of the memory, so the blocked one stops reading. */
@@ -297,9 +298,4 @@ function compare(
     const freeDelayMs = ((before?.delayMs ?? 0) + (after?.delayMs ?? 0)) / 2;
     return { blocked, other, kept: freeMs / burstMs, moreMs: delayMs - freeDelayMs };
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }

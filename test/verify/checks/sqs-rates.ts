@@ -16,7 +16,7 @@ import {
   GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
-  SQSClient,
+  type SQSClient,
   type SendMessageBatchRequestEntry,
 } from "@aws-sdk/client-sqs";
 import type { Elasticmq, Mysql } from "../../../tools/services/services.ts";
@@ -25,6 +25,7 @@ import { builtBundle, Product } from "../product.ts";
 import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { sleep } from "../wait.ts";
+import { REGION, sqsClient } from "../sqs-client.ts";
 import type { CheckContext } from "./check.ts";
 import { fillOrders, median } from "./rates-rows.ts";
 
@@ -33,7 +34,6 @@ const IN_FLIGHT = 16;
 const MESSAGES = 20_000;
 const SHARE_MIN = 0.8;
 const WARM_SHARE = 0.4;
-const REGION = "elasticmq";
 const DATABASE = "v_sqs_rates";
 const FILL_TIMEOUT_MS = 180_000;
 const environment = { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
@@ -90,11 +90,8 @@ class Bench {
   constructor(elasticmq: Elasticmq, messages: number) {
     this.#elasticmq = elasticmq;
     this.#messages = messages;
-    this.#client = new SQSClient({
-      ...{ endpoint: elasticmq.url, region: REGION, useQueueUrlAsEndpoint: false },
-      credentials: { accessKeyId: "x", secretAccessKey: "x" },
-      requestHandler: { httpAgent: { keepAlive: true, maxSockets: IN_FLIGHT } },
-    });
+    const requestHandler = { httpAgent: { keepAlive: true, maxSockets: IN_FLIGHT } };
+    this.#client = sqsClient(elasticmq, { requestHandler });
   }
 
   close(): void {
