@@ -3,6 +3,7 @@ import type { Check } from "./check.ts";
 import { coreChecks } from "./core.ts";
 import { destinationsChecks } from "./destinations.ts";
 import { productChecks } from "./product.ts";
+import { speedChecks } from "./speed.ts";
 import { typesChecks } from "./types.ts";
 
 export const areas = {
@@ -10,6 +11,7 @@ export const areas = {
   product: productChecks,
   types: typesChecks,
   destinations: destinationsChecks,
+  speed: speedChecks,
 } as const satisfies Record<string, Readonly<Record<string, Check>>>;
 
 export type AreaName = keyof typeof areas;
