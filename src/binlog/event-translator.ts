@@ -8,6 +8,8 @@
  * 2. Positions are those of the file: an event starts where the one before it ended.
  * 3. A group is as long as its GTID event says, so that no event of it was left out.
  */
+import { sourceOf } from "../compression/byte-source.ts";
+import { ZstdUnpacker } from "../compression/zstd-blocks.ts";
 import { TidemarkError, unreadable } from "../core/errors.ts";
 import type { Rows } from "../core/rows.ts";
 import { StoredRowsBuilder } from "../core/stored-rows.ts";
@@ -26,7 +28,7 @@ import {
   timestampOf,
   typeOf,
 } from "./event-header.ts";
-import { partsOf, type EventParts } from "./event-parts.ts";
+import type { EventParts } from "./event-parts.ts";
 import { payloadEvents } from "./payload.ts";
 import type { BinlogEvent, TableFilter } from "./reader.ts";
 import { isDummyRows, readLargeRows, readRows, tableIdOf, type RowsLayout } from "./rows-event.ts";
@@ -34,7 +36,6 @@ import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
 import { classifyStatement, emptiedTable } from "./statements.ts";
 import { TableCache } from "./table-cache.ts";
 import type { MappedTable } from "./table-map.ts";
-import { ZstdUnpacker } from "./zstd-blocks.ts";
 
 export interface TranslatorOptions {
   readonly wants: TableFilter;
@@ -158,7 +159,7 @@ export class EventTranslator {
         if (isWhole && type !== EventType.transactionPayload) {
           this.#translate(event, type, place, this.#options.parse);
         } else {
-          const parts = isWhole ? partsOf(event) : event;
+          const parts = isWhole ? sourceOf(event) : event;
           return this.#guarded(this.#translateParts(parts, head, type, place), place);
         }
       }

@@ -5,12 +5,12 @@
  *
  *   type and length of a field, value │ … │ end mark │ compressed events, without checksums
  */
+import type { ZstdUnpacker } from "../compression/zstd-blocks.ts";
 import { ByteCursor } from "./byte-cursor.ts";
 import { EventFault } from "./event-fault.ts";
 import { HEADER_SIZE, sizeOf } from "./event-header.ts";
 import { HELD_BYTES_MAX, type EventParts } from "./event-parts.ts";
 import { Spool } from "./spool.ts";
-import type { ZstdUnpacker } from "./zstd-blocks.ts";
 
 const END_MARK = 0;
 const COMPRESSION = 2;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { HEADER_SIZE } from "../../src/binlog/event-header.ts";
-import { partsOf } from "../../src/binlog/event-parts.ts";
+import { sourceOf } from "../../src/compression/byte-source.ts";
 import { payloadEvents } from "../../src/binlog/payload.ts";
-import { ZstdUnpacker } from "../../src/binlog/zstd-blocks.ts";
+import { ZstdUnpacker } from "../../src/compression/zstd-blocks.ts";
 
 const SIZE_OFFSET = 9;
 
@@ -21,7 +21,7 @@ function payload(...events: readonly Buffer[]): Buffer {
 /** Each is looked at before the next one is asked for, and copied, as it is no longer good then. */
 function read(bytes: Buffer): Buffer[] {
   const found: Buffer[] = [];
-  for (const each of payloadEvents(partsOf(bytes), new ZstdUnpacker())) {
+  for (const each of payloadEvents(sourceOf(bytes), new ZstdUnpacker())) {
     found.push(Buffer.from(each as Buffer));
   }
   return found;

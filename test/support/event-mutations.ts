@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Checksums } from "../../src/binlog/checksums.ts";
-import { partsOf } from "../../src/binlog/event-parts.ts";
+import { sourceOf } from "../../src/compression/byte-source.ts";
 import { EventTranslator } from "../../src/binlog/event-translator.ts";
 import type { BinlogEvent } from "../../src/binlog/reader.ts";
 import { parseSmallEvent } from "../../src/binlog/small-events.ts";
@@ -168,7 +168,7 @@ function decoder(seen: BinlogEvent[], inParts: boolean): (event: Buffer) => void
   return event => {
     const content = checksums.strip(Buffer.from(event));
     const isLarge = inParts && !SMALL_TYPES.has(event.readUInt8(TYPE_OFFSET));
-    const rest = translator.translate(isLarge ? partsOf(content) : content);
+    const rest = translator.translate(isLarge ? sourceOf(content) : content);
     while (rest?.next().done === false);
   };
 }

@@ -3,7 +3,7 @@
  * over, or in Huffman code, in one stream or in four.
  */
 import { BackwardBits } from "./zstd-bits.ts";
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 import { HuffmanTable } from "./zstd-huffman.ts";
 import { BLOCK_MAX, OVERRUN } from "./zstd-window.ts";
 
@@ -78,6 +78,6 @@ export class ZstdLiterals {
   }
 }
 
-function damaged(): EventFault {
-  return new EventFault("its compressed data is damaged (literals)");
+function damaged(): DamagedDataError {
+  return new DamagedDataError("its compressed data is damaged (literals)");
 }

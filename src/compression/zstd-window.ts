@@ -2,7 +2,7 @@
  * What has been unpacked last, as far as later bytes may refer back to it. It grows as it is needed, and
  * is moved to the front of its buffer when that is full.
  */
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 
 /** Neither a block nor what comes of it is larger. */
 export const BLOCK_MAX = 128 * 1024;
@@ -58,7 +58,7 @@ export class ZstdWindow {
     const at = this.#end;
     this.#end += length;
     if (this.#end - this.#start > BLOCK_MAX) {
-      throw new EventFault("its compressed data is damaged (a block that is too large)");
+      throw new DamagedDataError("its compressed data is damaged (a block that is too large)");
     }
     return at;
   }
@@ -87,7 +87,7 @@ export class ZstdWindow {
     const at = this.#end;
     const from = at - offset;
     if (offset > this.#size || from < 0) {
-      throw new EventFault("its compressed data is damaged (it refers too far back)");
+      throw new DamagedDataError("its compressed data is damaged (it refers too far back)");
     }
     this.#claim(length);
     if (offset >= NATIVE_COPY_MIN && length >= NATIVE_COPY_MIN && offset >= length) {

@@ -6,10 +6,11 @@
  *   block: kind, size, literals │ sequences
  *
  * Node unpacks zstd only since 22.15. What other packages hold while they unpack is not bounded, or is
- * moved once a block; so it is done here. The checksum at the end is not looked at: the event has one.
+ * moved once a block; so it is done here. The checksum at the end is not looked at: an event of the binlog
+ * and a record batch of Kafka have one of their own.
  */
-import { EventFault } from "./event-fault.ts";
-import type { EventParts } from "./event-parts.ts";
+import { DamagedDataError } from "./damaged-data.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { BITS_PADDING } from "./zstd-bits.ts";
 import { ZstdLiterals } from "./zstd-literals.ts";
 import { ZstdSequences } from "./zstd-sequences.ts";
@@ -32,7 +33,7 @@ export class ZstdUnpacker {
   readonly #literals = new ZstdLiterals();
 
   /** Each block is a view, good until the next one is asked for. */
-  *blocks(source: EventParts, start: number): Generator<Buffer> {
+  *blocks(source: ByteSource, start: number): Generator<Buffer> {
     let at = start;
     while (at < source.size) {
       const head = source.read(at, FRAME_HEAD_MAX);
@@ -45,7 +46,7 @@ export class ZstdUnpacker {
   }
 
   /** Returns where the frame ends. */
-  *#frame(source: EventParts, start: number, head: Buffer): Generator<Buffer, number> {
+  *#frame(source: ByteSource, start: number, head: Buffer): Generator<Buffer, number> {
     const { size, window, hasChecksum } = frameHead(head);
     this.#window.begin(window);
     this.#literals.begin();
@@ -66,12 +67,12 @@ export class ZstdUnpacker {
 
   /** Returns how many bytes it took. */
   #block(
-    { source, at, type, size }: { source: EventParts; at: number; type: number; size: number },
+    { source, at, type, size }: { source: ByteSource; at: number; type: number; size: number },
     sequences: ZstdSequences,
   ): number {
     const length = type === RLE ? 1 : size;
     if (size > BLOCK_MAX || type > PACKED) {
-      throw new EventFault("its compressed data has a block of unknown form");
+      throw new DamagedDataError("its compressed data has a block of unknown form");
     }
     const bytes = this.#packed;
     if (source.copyTo(bytes, at, length) < length) throw cutShort();
@@ -85,8 +86,8 @@ export class ZstdUnpacker {
   }
 }
 
-function cutShort(): EventFault {
-  return new EventFault("its compressed data is cut short");
+function cutShort(): DamagedDataError {
+  return new DamagedDataError("its compressed data is cut short");
 }
 
 interface FrameHead {
@@ -97,7 +98,7 @@ interface FrameHead {
 
 function frameHead(head: Buffer): FrameHead {
   if (head.length < 6 || head.readUInt32LE(0) !== MAGIC) {
-    throw new EventFault("its compressed data does not begin as zstd does");
+    throw new DamagedDataError("its compressed data does not begin as zstd does");
   }
   const descriptor = head.readUInt8(4);
   const isSingle = (descriptor & 0x20) !== 0;
@@ -107,9 +108,8 @@ function frameHead(head: Buffer): FrameHead {
   if (head.length < size) throw cutShort();
   const window = isSingle ? contentSize(head, size, contentBytes) : windowSize(head.readUInt8(5));
   if (window > WINDOW_MAX || dictionaryBytes > 0) {
-    throw new EventFault(
-      `its compressed data needs a window of ${window} bytes or a dictionary; ` +
-        "run SET PERSIST binlog_transaction_compression_level_zstd = 3",
+    throw new DamagedDataError(
+      `its compressed data needs a window of ${window} bytes, above ${WINDOW_MAX}, or a dictionary`,
     );
   }
   return { size, window, hasChecksum: (descriptor & 4) !== 0 };

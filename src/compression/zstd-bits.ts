@@ -2,7 +2,7 @@
  * Bits of a zstd stream, which are read from its end to its beginning. The last byte holds a mark above
  * the bit that comes first.
  */
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 
 /** Bytes behind a stream that have to be readable, whatever they hold. */
 export const BITS_PADDING = 4;
@@ -16,7 +16,8 @@ export class BackwardBits {
 
   constructor(bytes: Buffer, start: number, end: number) {
     const last = end > start ? bytes.readUInt8(end - 1) : 0;
-    if (last === 0) throw new EventFault("its compressed data is damaged (a stream without end)");
+    if (last === 0)
+      throw new DamagedDataError("its compressed data is damaged (a stream without end)");
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.start = start;
     this.left = (end - start) * 8 - (Math.clz32(last) - 23);

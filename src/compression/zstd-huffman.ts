@@ -1,6 +1,6 @@
 /** The code of zstd's literals: bytes that are frequent take few bits, at most eleven. */
 import { BackwardBits } from "./zstd-bits.ts";
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 import { FseTable, readFrequencies } from "./zstd-fse.ts";
 
 const BITS_MAX = 11;
@@ -93,6 +93,6 @@ function packedWeights(bytes: Buffer, start: number, end: number): number[] {
   throw damaged();
 }
 
-function damaged(): EventFault {
-  return new EventFault("its compressed data is damaged (a Huffman code)");
+function damaged(): DamagedDataError {
+  return new DamagedDataError("its compressed data is damaged (a Huffman code)");
 }

@@ -3,7 +3,7 @@
  * code, and says how many bits lead to the next state.
  */
 import type { BackwardBits } from "./zstd-bits.ts";
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 
 /** What a code means: a number, and how many bits are to be added to it. */
 export interface Meaning {
@@ -46,7 +46,7 @@ export class FseTable {
       this.steps[state] = ((count << bits) - size) | (bits << NEXT_BITS) | (baseBits << BASE_BITS);
       if (meaning === undefined) continue;
       const base = meaning.bases[code];
-      if (base === undefined) throw new EventFault("its compressed data has an unknown code");
+      if (base === undefined) throw new DamagedDataError("its compressed data has an unknown code");
       this.bases[state] = base;
     }
   }
@@ -131,6 +131,6 @@ export function readFrequencies(
   return { frequencies, log, end: after };
 }
 
-function damaged(): EventFault {
-  return new EventFault("its compressed data is damaged (a table of frequencies)");
+function damaged(): DamagedDataError {
+  return new DamagedDataError("its compressed data is damaged (a table of frequencies)");
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { EventFault } from "../../src/binlog/event-fault.ts";
-import { partsOf } from "../../src/binlog/event-parts.ts";
-import { ZstdUnpacker } from "../../src/binlog/zstd-blocks.ts";
+import { DamagedDataError } from "../../src/compression/damaged-data.ts";
+import { sourceOf } from "../../src/compression/byte-source.ts";
+import { ZstdUnpacker } from "../../src/compression/zstd-blocks.ts";
 import { between, seededRandom } from "../support/random.ts";
 import { contents } from "./zstd/contents.ts";
 
@@ -13,7 +13,9 @@ function packed(name: string): Buffer {
 }
 
 function unpacked(bytes: Buffer): Buffer {
-  return Buffer.concat(Array.from(unpacker.blocks(partsOf(bytes), 0), block => Buffer.from(block)));
+  return Buffer.concat(
+    Array.from(unpacker.blocks(sourceOf(bytes), 0), block => Buffer.from(block)),
+  );
 }
 
 /** The head of a frame with a window of its own, and one block. */
@@ -60,13 +62,14 @@ describe("ZstdUnpacker", () => {
       }
       const end = between(random, 0, 9) === 0 ? between(random, 0, bytes.length) : bytes.length;
       try {
-        for (const block of unpacker.blocks(partsOf(bytes.subarray(0, end)), 0)) {
+        for (const block of unpacker.blocks(sourceOf(bytes.subarray(0, end)), 0)) {
           expect(block.length).toBeLessThanOrEqual(128 * 1024);
         }
       } catch (thrown) {
-        expect(thrown instanceof EventFault || thrown instanceof RangeError, String(thrown)).toBe(
-          true,
-        );
+        expect(
+          thrown instanceof DamagedDataError || thrown instanceof RangeError,
+          String(thrown),
+        ).toBe(true);
         refused += 1;
       }
     }

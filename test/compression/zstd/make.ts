@@ -1,7 +1,7 @@
 /**
  * Packs the files in this folder anew, by the program `zstd`.
  *
- *   node tools/run.mjs test/binlog/zstd/make.ts
+ *   node tools/run.mjs test/compression/zstd/make.ts
  */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

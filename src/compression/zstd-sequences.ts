@@ -4,7 +4,7 @@
  *   number of sequences │ modes │ tables for literal lengths, offsets, match lengths │ bits
  */
 import { BackwardBits } from "./zstd-bits.ts";
-import { EventFault } from "./event-fault.ts";
+import { DamagedDataError } from "./damaged-data.ts";
 import {
   BASE_BITS,
   BITS_MASK,
@@ -209,6 +209,6 @@ function readCount(bytes: Buffer, start: number, end: number): { count: number; 
   return { count: bytes.readUInt16LE(start + 1) + 0x7f00, at: start + 3 };
 }
 
-function damaged(): EventFault {
-  return new EventFault("its compressed data is damaged (a sequence)");
+function damaged(): DamagedDataError {
+  return new DamagedDataError("its compressed data is damaged (a sequence)");
 }
