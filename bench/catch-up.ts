@@ -6,21 +6,20 @@
  *   3. round by round: the pipeline is started and measured, and what it delivered is checked
  */
 import { resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
+import type { Connection, RowDataPacket } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
-import { builtBundle, Tidemark } from "../tools/demo/tidemark.ts";
+import { builtBundle, type Tidemark } from "../tools/demo/tidemark.ts";
 import { keptFolder } from "../tools/services/keeper.ts";
 import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
 import { copySeconds } from "./mysqlbinlog.ts";
 import type { BenchOptions } from "./options.ts";
+import { hasBegun, makePipeline, mysqlArgs, openSource } from "./pipeline.ts";
 import { measure, median, type Round } from "./round.ts";
 import { FileTarget, KafkaTarget, type Target } from "./target.ts";
 import {
   expectedCounts,
   isSame,
   loadOrders,
-  prepareOrders,
   rowChanges,
   rowDifferences,
   sampleRows,
@@ -44,41 +43,24 @@ export interface BenchResult {
   readonly zongji_rows_per_s?: number;
 }
 
+export type CatchUpOptions = BenchOptions & { readonly scenario: "kafka" | "file" };
+
 interface Entrant {
   readonly name: string;
   readonly target: Target;
   readonly tidemark: Tidemark;
 }
 
-const CHECKPOINT_PATIENCE_MS = 60_000;
 const STALL_PATIENCE_MS = 60_000;
 
-/** As for the figures that other programs were measured with. */
-export const mysqlArgs = [
-  "--innodb-flush-log-at-trx-commit=2",
-  "--sync-binlog=0",
-  "--innodb-buffer-pool-size=1G",
-  "--max-binlog-size=1G",
-  "--max-allowed-packet=1G",
-];
-
-const cdcUser = { user: "tidemark", password: "tidemark" } as const;
-
 export class CatchUp {
-  readonly #options: BenchOptions;
+  readonly #options: CatchUpOptions;
   readonly #say: (text: string) => void;
   readonly #entrants: Entrant[] = [];
 
-  constructor(options: BenchOptions, say: (text: string) => void) {
+  constructor(options: CatchUpOptions, say: (text: string) => void) {
     this.#options = options;
     this.#say = say;
-  }
-
-  async abandon(): Promise<void> {
-    for (const { tidemark, target } of this.#entrants) {
-      if (tidemark.pid !== undefined) await tidemark.kill();
-      target.close();
-    }
   }
 
   async run(): Promise<BenchResult> {
@@ -115,34 +97,18 @@ export class CatchUp {
     servers: { readonly mysql: Mysql; readonly kafka: Kafka | undefined; readonly bundle: string },
   ): Promise<void> {
     const folder = keptFolder("bench");
-    const { host, port } = servers.mysql;
+    const { profile, partitions } = this.#options;
     const target = servers.kafka
-      ? new KafkaTarget(servers.kafka.brokers, name, this.#options.partitions)
+      ? new KafkaTarget(servers.kafka.brokers, name, { partitions })
       : new FileTarget(folder, name);
-    const { profile, nodeArgs } = this.#options;
-    const tidemark = new Tidemark({
-      bundle: servers.bundle,
-      folder,
-      nodeArgs: [
-        ...nodeArgs,
-        ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`]),
-      ],
-      config: {
-        source: { host, port, ...cdcUser, start: "latest" },
-        pipelines: [{ name, tables: ["bench.orders"], ...target.settings }],
-        log: { format: "text" },
-      },
-    });
+    const nodeArgs = [
+      ...this.#options.nodeArgs,
+      ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`]),
+    ];
+    const tidemark = makePipeline({ ...servers, name, folder, target, nodeArgs });
     this.#entrants.push({ name, target, tidemark });
     await tidemark.start();
-    const deadline = performance.now() + CHECKPOINT_PATIENCE_MS;
-    while (!(await target.hasCheckpoint())) {
-      tidemark.assertRuns();
-      if (performance.now() > deadline) {
-        throw new Failure(`Tidemark wrote no checkpoint; its log ends: ${tidemark.logTail()}`);
-      }
-      await sleep(100);
-    }
+    await hasBegun(tidemark, target);
     await tidemark.stop();
     this.#say(`${name}: Tidemark has written its first checkpoint and is stopped`);
   }
@@ -234,12 +200,4 @@ export function summarize(scenario: string, rows: number, rounds: readonly Round
 
 function rounded(value: number): number {
   return Math.round(value * 100) / 100;
-}
-
-export async function openSource({ host, port, user, password }: Mysql): Promise<Connection> {
-  const connection = await createConnection({ host, port, user, password, charset: "utf8mb4" });
-  await prepareOrders(connection);
-  await connection.query("CREATE USER ? IDENTIFIED BY ?", [cdcUser.user, cdcUser.password]);
-  await connection.query("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ?", [cdcUser.user]);
-  return connection;
 }

@@ -1,10 +1,11 @@
-/** `npm run bench`: see options.ts for its options, round.ts for what is measured. */
+/** `npm run bench`: see options.ts for its scenarios and options. */
 import { ServicesError } from "../tools/services/failure.ts";
 import { stopAll } from "../tools/services/services.ts";
 import { Failure, Interrupted } from "../tools/demo/failure.ts";
 import { CatchUp } from "./catch-up.ts";
 import { benchDecode } from "./decode.ts";
-import { parseOptions, usage } from "./options.ts";
+import { benchLatency } from "./latency.ts";
+import { parseOptions, usage, type BenchOptions } from "./options.ts";
 
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
@@ -17,28 +18,37 @@ async function main(): Promise<void> {
     const seconds = ((performance.now() - bornAt) / 1000).toFixed(1).padStart(6);
     process.stderr.write(`${seconds} s  ${text}\n`);
   };
-  const bench = new CatchUp(options, say);
   try {
-    const running = options.scenario === "decode" ? benchDecode(options, say) : bench.run();
-    const result = await Promise.race([running, interrupted()]);
-    if (options.json) {
-      process.stdout.write(`${JSON.stringify(result)}\n`);
-      return;
-    }
-    const { scenario, rows, seconds, rows_per_s, cpu_s, peak_rss_mb } = result;
-    process.stdout.write(
-      `${scenario}: ${rows.toLocaleString("en-US")} row changes in ${seconds} s = ` +
-        `${rows_per_s.toLocaleString("en-US")} rows/s, ${cpu_s} s of CPU, ` +
-        `${peak_rss_mb} MB at most; from the first message on ${result.streaming_seconds} s\n`,
-    );
-    if (result.mysqlbinlog_rows_per_s !== undefined) {
-      const copied = result.mysqlbinlog_rows_per_s.toLocaleString("en-US");
-      process.stdout.write(`mysqlbinlog --raw copied the same binlog at ${copied} rows/s\n`);
-    }
+    const result = await Promise.race([measured(options, say), interrupted()]);
+    process.stdout.write(`${options.json ? JSON.stringify(result) : described(result)}\n`);
   } finally {
-    await bench.abandon();
     await stopAll();
   }
+}
+
+function measured(options: BenchOptions, say: (text: string) => void): Promise<object> {
+  const { scenario } = options;
+  switch (scenario) {
+    case "decode":
+      return benchDecode(options, say);
+    case "latency":
+      return benchLatency(options, say);
+    case "kafka":
+    case "file":
+      return new CatchUp({ ...options, scenario }, say).run();
+  }
+}
+
+/** One figure a line, under the names that it has in JSON. */
+function described(result: object, indent = ""): string {
+  const lines = Object.entries(result).map(([name, value]: [string, unknown]) => {
+    if (typeof value === "object" && value !== null) {
+      return `${indent}${name}\n${described(value, `${indent}  `)}`;
+    }
+    const shown = typeof value === "number" ? value.toLocaleString("en-US") : String(value);
+    return `${indent}${name.padEnd(30 - indent.length)}${shown}`;
+  });
+  return lines.join("\n");
 }
 
 function interrupted(): Promise<never> {

@@ -5,21 +5,26 @@ import { whole } from "../tools/demo/options.ts";
 
 export const usage = `usage: npm run bench -- SCENARIO [options]
 
-scenarios: Tidemark was stopped, the orders workload was loaded, and Tidemark catches up
+scenarios in which Tidemark was stopped, the orders workload was loaded, and Tidemark catches up
   kafka              into a topic, debezium format
   file               into a file of JSON lines, and beside it mysqlbinlog --raw
   decode             only reads and decodes, with either reader, and beside it mysqlbinlog --raw
+others
+  latency            from COMMIT's OK to the consumer, at 1,000 transactions a second
 
   --transactions N   of the workload; 10 make 121 row changes (default 20000: 242,000)
-  --rounds N         measure N times and print the median (default 1)
+  --rounds N         measure N times and print the median
   --partitions N     of the topic (default 1)
   --profile FOLDER   let Node write a CPU profile of Tidemark there (slows it down)
   --node-arg ARG     for Tidemark's Node, such as --node-arg=--max-semi-space-size=32; repeatable
+  --quick            smaller and shorter: shows that it works, not how fast
   --json             the result as one line of JSON on stdout, progress on stderr
 `;
 
-export const scenarios = ["kafka", "file", "decode"] as const;
-export type Scenario = (typeof scenarios)[number];
+/** And how often each is measured unless told otherwise. */
+const defaultRounds = { kafka: 1, file: 1, decode: 1, latency: 1 } as const;
+export type Scenario = keyof typeof defaultRounds;
+export const scenarios = Object.keys(defaultRounds) as Scenario[];
 
 export interface BenchOptions {
   readonly scenario: Scenario;
@@ -28,6 +33,7 @@ export interface BenchOptions {
   readonly partitions: number;
   readonly profile: string | undefined;
   readonly nodeArgs: readonly string[];
+  readonly quick: boolean;
   readonly json: boolean;
 }
 
@@ -45,10 +51,11 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   return {
     scenario,
     transactions: whole("--transactions", values.transactions, [10, 10_000_000]),
-    rounds: whole("--rounds", values.rounds, [1, 20]),
+    rounds: whole("--rounds", values.rounds ?? String(defaultRounds[scenario]), [1, 20]),
     partitions: whole("--partitions", values.partitions, [1, 100]),
     profile: values.profile,
     nodeArgs: values.nodeArgs,
+    quick: values.quick,
     json: values.json,
   };
 }
@@ -56,10 +63,11 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
 interface Parsed {
   readonly values: {
     readonly transactions: string;
-    readonly rounds: string;
+    readonly rounds: string | undefined;
     readonly partitions: string;
     readonly profile: string | undefined;
     readonly nodeArgs: readonly string[];
+    readonly quick: boolean;
     readonly json: boolean;
     readonly help: boolean;
   };
@@ -73,16 +81,17 @@ function parse(args: readonly string[]): Parsed {
       allowPositionals: true,
       options: {
         transactions: { type: "string", default: "20000" },
-        rounds: { type: "string", default: "1" },
+        rounds: { type: "string" },
         partitions: { type: "string", default: "1" },
         profile: { type: "string" },
         "node-arg": { type: "string", multiple: true, default: [] },
+        quick: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
     const nodeArgs = values["node-arg"];
-    return { values: { profile: undefined, ...values, nodeArgs }, positionals };
+    return { values: { profile: undefined, rounds: undefined, ...values, nodeArgs }, positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Failure(`${reason.split(". ")[0] ?? reason}; see npm run bench -- --help.`);

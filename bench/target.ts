@@ -22,14 +22,18 @@ export class KafkaTarget implements Target {
   readonly #commits: Consumer;
   readonly #commitLog: TopicCommitLogReader;
 
-  constructor(brokers: readonly string[], pipeline: string, partitions: number) {
+  constructor(
+    brokers: readonly string[],
+    pipeline: string,
+    createTopics: Readonly<Record<string, unknown>> = {},
+  ) {
     const topic = `${pipeline}.{database}.{table}`;
     const commitLogTopic = "tidemark.commit-log";
     this.settings = {
-      sink: { type: "kafka", brokers, topic, create_topics: { partitions } },
+      sink: { type: "kafka", brokers, topic, create_topics: createTopics },
       commit_log: { type: "kafka", topic: commitLogTopic },
     };
-    this.#events = new Consumer(brokers, name => name === `${pipeline}.bench.orders`);
+    this.#events = new Consumer(brokers, name => name.startsWith(`${pipeline}.bench.`));
     this.#commits = new Consumer(brokers, name => name === commitLogTopic);
     this.#commitLog = new TopicCommitLogReader(this.#commits, pipeline);
   }

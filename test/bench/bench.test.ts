@@ -68,6 +68,7 @@ describe("the options of the benchmarks", () => {
       partitions: 1,
       profile: undefined,
       nodeArgs: [],
+      quick: false,
       json: true,
     });
   });

@@ -64,8 +64,8 @@ export interface CampaignSetup {
   readonly backlogMax?: number;
 }
 
-/** A figure of the output line. */
-export type Figure = number | string | boolean | null;
+/** A figure of the output line, or several under one name. */
+export type Figure = number | string | boolean | null | { readonly [name: string]: Figure };
 
 export interface Outcome {
   readonly ok: boolean;

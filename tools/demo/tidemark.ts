@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { runCommand } from "../services/commands.ts";
 import { keptEnvironment } from "../services/keeper.ts";
+import { cpuSeconds, peakRssMb } from "../services/process-usage.ts";
 import { Failure } from "./failure.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -43,7 +44,6 @@ interface Run {
   isExpected: boolean;
 }
 
-const TICKS_PER_SECOND = 100;
 const STOP_PATIENCE_MS = 30_000;
 
 export class Tidemark {
@@ -119,14 +119,11 @@ export class Tidemark {
 
   /** What the process has used of the processors, in seconds. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.#pid()}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    return cpuSeconds(this.#pid());
   }
 
   peakRssMb(): number {
-    const status = readFileSync(`/proc/${this.#pid()}/status`, "latin1");
-    return Math.round(Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024);
+    return peakRssMb(this.#pid());
   }
 
   logTail(lines = 1): string {

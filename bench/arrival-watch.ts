@@ -1,0 +1,54 @@
+/** Our side of the consumer, which is a process of its own so that it and the writer do not disturb each other. */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Failure } from "../tools/demo/failure.ts";
+import { keptEnvironment } from "../tools/services/keeper.ts";
+import type { Arrivals, ArrivalsTask } from "./arrivals.ts";
+
+const PATIENCE_MS = 60_000;
+const LOOK_INTERVAL_MS = 200;
+
+export class ArrivalWatch {
+  #child: ChildProcess | undefined;
+
+  /** Resolves when it has asked the broker once, and asks on. */
+  async start(task: ArrivalsTask): Promise<void> {
+    const program = fileURLToPath(new URL("arrivals.ts", import.meta.url));
+    this.#child = fork(program, [JSON.stringify(task)], {
+      env: keptEnvironment(),
+      serialization: "advanced",
+    });
+    await this.#message();
+  }
+
+  /** By id, when each row came, up to this one; waits for it. */
+  async through(last: number): Promise<ReadonlyMap<number, number>> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      this.#child?.send("tell");
+      const { ids, atMs } = (await this.#message()) as Arrivals;
+      if (ids.includes(last)) return new Map(ids.map((id, i) => [id, atMs[i] ?? NaN]));
+      if (performance.now() > deadline) {
+        throw new Failure(`Row ${last} did not arrive within ${PATIENCE_MS / 1_000} s.`);
+      }
+      await sleep(LOOK_INTERVAL_MS);
+    }
+  }
+
+  stop(): void {
+    this.#child?.kill("SIGKILL");
+  }
+
+  async #message(): Promise<unknown> {
+    const child = this.#child;
+    if (child === undefined) throw new Error("no consumer was started");
+    const ended = once(child, "exit").then(() => {
+      throw new Failure("The consumer ended by itself.");
+    });
+    ended.catch(() => undefined);
+    const [message] = (await Promise.race([once(child, "message"), ended])) as [unknown];
+    return message;
+  }
+}
