@@ -44,11 +44,18 @@ export class ArrivalWatch {
   async #message(): Promise<unknown> {
     const child = this.#child;
     if (child === undefined) throw new Error("no consumer was started");
-    const ended = once(child, "exit").then(() => {
-      throw new Failure("The consumer ended by itself.");
-    });
-    ended.catch(() => undefined);
-    const [message] = (await Promise.race([once(child, "message"), ended])) as [unknown];
-    return message;
+    const heard = new AbortController();
+    const { signal } = heard;
+    try {
+      const ended = once(child, "exit", { signal }).then(() => {
+        throw new Failure("The consumer ended by itself.");
+      });
+      const [message] = (await Promise.race([once(child, "message", { signal }), ended])) as [
+        unknown,
+      ];
+      return message;
+    } finally {
+      heard.abort();
+    }
   }
 }

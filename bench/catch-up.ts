@@ -5,7 +5,6 @@
  *   2. the workload is loaded, once
  *   3. round by round: the pipeline is started and measured, and what it delivered is checked
  */
-import { resolve } from "node:path";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
 import { builtBundle, type Tidemark } from "../tools/demo/tidemark.ts";
@@ -13,7 +12,7 @@ import { keptFolder } from "../tools/services/keeper.ts";
 import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
 import { copySeconds } from "./mysqlbinlog.ts";
 import type { BenchOptions } from "./options.ts";
-import { hasBegun, makePipeline, mysqlArgs, openSource } from "./pipeline.ts";
+import { hasBegun, makePipeline, mysqlArgs, nodeArgsOf, openSource } from "./pipeline.ts";
 import { measure, median, type Round } from "./round.ts";
 import { FileTarget, KafkaTarget, type Target } from "./target.ts";
 import {
@@ -97,14 +96,11 @@ export class CatchUp {
     servers: { readonly mysql: Mysql; readonly kafka: Kafka | undefined; readonly bundle: string },
   ): Promise<void> {
     const folder = keptFolder("bench");
-    const { profile, partitions } = this.#options;
+    const { partitions } = this.#options;
+    const nodeArgs = nodeArgsOf(this.#options);
     const target = servers.kafka
       ? new KafkaTarget(servers.kafka.brokers, name, { partitions })
       : new FileTarget(folder, name);
-    const nodeArgs = [
-      ...this.#options.nodeArgs,
-      ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`]),
-    ];
     const tidemark = makePipeline({ ...servers, name, folder, target, nodeArgs });
     this.#entrants.push({ name, target, tidemark });
     await tidemark.start();

@@ -1,4 +1,5 @@
 /** `npm run bench`: see options.ts for its scenarios and options. */
+import { benchStart } from "./start.ts";
 import { ServicesError } from "../tools/services/failure.ts";
 import { stopAll } from "../tools/services/services.ts";
 import { Failure, Interrupted } from "../tools/demo/failure.ts";
@@ -33,6 +34,8 @@ function measured(options: BenchOptions, say: (text: string) => void): Promise<o
       return benchDecode(options, say);
     case "latency":
       return benchLatency(options, say);
+    case "start":
+      return benchStart(options, say);
     case "kafka":
     case "file":
       return new CatchUp({ ...options, scenario }, say).run();

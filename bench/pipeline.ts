@@ -1,9 +1,11 @@
 /** The pipeline that a scenario measures, and the source that it reads. */
+import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection, type Connection } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
 import { Tidemark } from "../tools/demo/tidemark.ts";
 import type { Mysql } from "../tools/services/services.ts";
+import type { BenchOptions } from "./options.ts";
 import type { Target } from "./target.ts";
 import { prepareOrders } from "./workload.ts";
 
@@ -30,6 +32,14 @@ export interface PipelineSetup {
   readonly nodeArgs?: readonly string[];
   readonly tables?: readonly string[];
   readonly queue?: Readonly<Record<string, unknown>>;
+}
+
+export type NodeOptions = Pick<BenchOptions, "nodeArgs" | "profile">;
+
+/** For Tidemark's Node, as asked for on the command line. */
+export function nodeArgsOf({ nodeArgs = [], profile }: Partial<NodeOptions>) {
+  if (profile === undefined) return nodeArgs;
+  return [...nodeArgs, "--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`];
 }
 
 export function makePipeline(setup: PipelineSetup): Tidemark {

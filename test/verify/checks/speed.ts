@@ -1,7 +1,9 @@
 /** The checks of the area `speed`, in the order in which they run. */
 import type { Check } from "./check.ts";
 import { latency } from "./latency.ts";
+import { start } from "./start.ts";
 
 export const speedChecks = {
   latency,
+  start,
 } as const satisfies Record<string, Check>;
