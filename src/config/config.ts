@@ -133,10 +133,13 @@ export interface KafkaSinkConfig {
   /** Topic name with the placeholders `{database}` and `{table}`. */
   readonly topic: string;
   readonly delivery: Delivery;
+  readonly compression: Compression;
   readonly createTopics: CreateTopicsConfig;
   readonly tls: TlsConfig;
   readonly sasl: SaslConfig | undefined;
 }
+
+export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 
 export interface CreateTopicsConfig {
   readonly partitions: number;

@@ -5,6 +5,7 @@
  */
 import { resolve } from "node:path";
 import type { z } from "zod";
+import { packZstd } from "../compression/zstd.ts";
 import { assert } from "../core/errors.ts";
 import { brokerHost, isLoopback, parseBroker } from "./broker.ts";
 import type {
@@ -367,11 +368,19 @@ function normaliseKafka(
         "or accept it with allow_without_tls: true",
     );
   }
+  const { compression } = settings;
+  if (compression === "zstd" && packZstd === undefined) {
+    collector.faults.add(
+      [...path, "compression"],
+      `zstd needs Node.js 22.15 or newer, and this is ${process.version}: run a newer one, or set gzip or lz4`,
+    );
+  }
   return {
     type: "kafka",
     brokers,
     topic: settings.topic,
     delivery: deliveryOf(settings, path, collector),
+    compression,
     createTopics: {
       partitions: settings.create_topics.partitions,
       replicationFactor: settings.create_topics.replication_factor,

@@ -284,6 +284,12 @@ const kafkaSinkSchema = z
           "names that a topic cannot have become `_uXXXX`.",
       ),
     delivery: deliverySchema,
+    compression: choice(["none", "gzip", "snappy", "lz4", "zstd"])
+      .default("none")
+      .describe(
+        "How batches are compressed. `gzip` packs best for little time; `zstd` needs Node.js 22.15 or newer. " +
+          "A topic's own `compression.type`, if it is not `producer`, goes before it.",
+      ),
     create_topics: createTopicsSchema
       .prefault({})
       .describe("How topics that do not exist yet are made."),

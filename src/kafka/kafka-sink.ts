@@ -19,6 +19,7 @@ import { Wake } from "../core/signal.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
+import type { Compression } from "./compression.ts";
 import { Gate } from "./gate.ts";
 import { toKafkaError } from "./kafka-errors.ts";
 import { Lane, messageBytes } from "./lane.ts";
@@ -36,6 +37,7 @@ export interface KafkaSinkOptions {
   readonly pipeline: string;
   readonly delivery: "at-least-once" | "effectively-once";
   readonly createTopics: CreateTopicOptions;
+  readonly compression?: Compression | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly troubles?: Troubles | undefined;
@@ -224,8 +226,9 @@ export class KafkaSink implements Sink {
     const { clock, logger, troubles, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
     const client = new KafkaClient({ ...this.#options.client, logger });
     const once = __MUTANT__ === "drop-on-error";
+    const { compression } = this.#options;
     const sender = new Sender({
-      producer: new Producer({ client, clock, logger, troubles, once }),
+      producer: new Producer({ client, clock, logger, troubles, once, compression }),
       pipeline,
       limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
       signal: this.#stop.signal,

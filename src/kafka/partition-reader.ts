@@ -82,9 +82,9 @@ export class PartitionReader {
     } catch (error) {
       if (!(error instanceof UnreadableBatchError)) throw error;
       throw new TidemarkError(
-        "SINK_SETTING",
+        "COMMIT_LOG_UNUSABLE",
         `Topic ${topic}, partition ${partition}, cannot be read: ${error.message}. ` +
-          "Set compression.type of the topic to producer, none or gzip.",
+          "Look at it with kafka-dump-log.sh; to go on behind it, use tidemark position set.",
         { cause: error },
       );
     }

@@ -12,6 +12,7 @@
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
+import type { Compression } from "./compression.ts";
 import { apis, definition } from "./connection.ts";
 import { KafkaResponseError, isUnreachable, toKafkaError } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
@@ -24,6 +25,7 @@ export interface ProducerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly troubles?: Troubles | undefined;
+  readonly compression?: Compression | undefined;
   /** True only in a build that is wrong on purpose: nothing is tried again. */
   readonly once?: boolean;
 }
@@ -89,7 +91,8 @@ export class Producer {
       const timestampMs = this.#options.clock.wallMs();
       const spare = this.#spare;
       this.#spare = undefined;
-      const batch = encodeBatch(records, { ...id, firstSequence: sequence, timestampMs }, spare);
+      const stamp = { ...id, firstSequence: sequence, timestampMs };
+      const batch = encodeBatch(records, stamp, spare, this.#options.compression);
       const baseOffset = await this.#deliver(target, batch, signal);
       if (batch.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = Buffer.from(batch.buffer);
       id.sequences.set(lane, (sequence + records.length) % SEQUENCES);

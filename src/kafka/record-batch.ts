@@ -4,7 +4,8 @@
  *   base offset 8 │ length 4 │ leader epoch 4 │ magic 1 │ crc 4 │ attributes 2 │ last offset delta 4 │
  *   first time 8 │ last time 8 │ producer id 8 │ epoch 2 │ first sequence 4 │ count 4 │ records …
  */
-import { gunzipSync } from "node:zlib";
+import { DamagedDataError } from "../compression/damaged-data.ts";
+import { CODEC_MASK, codecOf, pack, unpack, type Compression } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** One record as it is sent. Header values are text. */
@@ -32,19 +33,26 @@ export function encodeBatch(
   records: readonly OutgoingRecord[],
   stamp: BatchStamp,
   spare?: Buffer,
+  compression: Compression = "none",
 ): Buffer {
   let most = HEADER_BYTES;
   for (const record of records) most += mostBytes(record);
-  const bytes = spare !== undefined && spare.length >= most ? spare : bufferFor(most);
+  let bytes = spare !== undefined && spare.length >= most ? spare : bufferFor(most);
   let at = HEADER_BYTES;
   let delta = 0;
   for (const record of records) at = writeRecord(bytes, at, { record, delta: delta++ });
+  if (compression !== "none") {
+    const packed = pack(bytes.subarray(HEADER_BYTES, at), compression);
+    at = HEADER_BYTES + packed.length; // Noise becomes longer.
+    if (at > bytes.length) bytes = bufferFor(at);
+    bytes.set(packed, HEADER_BYTES);
+  }
   const time = BigInt(stamp.timestampMs);
   bytes.writeBigInt64BE(0n, 0);
   bytes.writeInt32BE(at - 12, 8);
   bytes.writeInt32BE(-1, 12);
   bytes.writeInt8(2, 16);
-  bytes.writeInt16BE(0, ATTRIBUTES_AT);
+  bytes.writeInt16BE(codecOf(compression), ATTRIBUTES_AT);
   bytes.writeInt32BE(records.length - 1, 23);
   bytes.writeBigInt64BE(time, 27);
   bytes.writeBigInt64BE(time, 35);
@@ -153,7 +161,7 @@ export interface ReadBatch {
   records(): ReadRecord[];
 }
 
-/** A batch that cannot be read, such as one of a codec that Node does not have. */
+/** A batch that cannot be read: it is of an old format, or damaged. */
 export class UnreadableBatchError extends Error {
   override readonly name = "UnreadableBatchError";
 }
@@ -181,13 +189,20 @@ function decodeBatch(bytes: Buffer): ReadBatch {
     nextOffset: baseOffset + bytes.readInt32BE(23) + 1,
     control: (attributes & 0x20) !== 0,
     records: () => {
-      const packed = bytes.subarray(HEADER_BYTES);
-      const codec = attributes & 7;
-      if (codec > 1) throw new UnreadableBatchError(`${where} is compressed with codec ${codec}`);
-      const plain = codec === 0 ? packed : gunzipSync(packed);
-      return decodeRecords(plain, baseOffset, bytes.readInt32BE(57));
+      try {
+        const plain = unpack(bytes.subarray(HEADER_BYTES), attributes & CODEC_MASK);
+        return decodeRecords(plain, baseOffset, bytes.readInt32BE(57));
+      } catch (error) {
+        if (!(error instanceof DamagedDataError || error instanceof RangeError)) throw error;
+        throw new UnreadableBatchError(`${where}: ${reasonOf(error)}`, { cause: error });
+      }
     },
   };
+}
+
+/** Node says of a place behind the end of the bytes only which numbers it would have taken. */
+function reasonOf(error: Error): string {
+  return error instanceof DamagedDataError ? error.message : "its records are cut short";
 }
 
 class Cursor {
@@ -227,29 +242,32 @@ function decodeRecords(bytes: Buffer, baseOffset: number, count: number): ReadRe
   for (let i = 0; i < count; i += 1) {
     const length = cursor.varint();
     const end = cursor.at + length;
+    if (length < 0 || end > bytes.length) throw new DamagedDataError("its records are cut short");
     cursor.at += 1;
     cursor.varint();
     const offset = baseOffset + cursor.varint();
     const key = cursor.field();
     const value = cursor.field();
     const headersAt = cursor.at;
+    findHeader(cursor, undefined);
+    if (cursor.at !== end) throw new DamagedDataError("a record has another length than it says");
     records.push({
       offset,
       key,
       value,
       header: name => findHeader(new Cursor(bytes, headersAt), name),
     });
-    cursor.at = end;
   }
   return records;
 }
 
-function findHeader(cursor: Cursor, name: string): string | undefined {
+/** Without a name: passes over all of them. */
+function findHeader(cursor: Cursor, name: string | undefined): string | undefined {
   const count = cursor.varint();
   for (let i = 0; i < count; i += 1) {
-    const found = cursor.field()?.toString();
+    const found = cursor.field();
     const value = cursor.field();
-    if (found === name) return value?.toString();
+    if (name !== undefined && found?.toString() === name) return value?.toString();
   }
   return undefined;
 }

@@ -83,9 +83,10 @@ export function makeSink(sink: SinkConfig, options: SinkOptions): Sink {
   const common = { logger, clock, troubles, backlogBytesMax: backlogBytes };
   switch (sink.type) {
     case "kafka": {
-      const { createTopics } = sink;
+      const { createTopics, compression } = sink;
       const client = kafkaClient(sink);
-      return new KafkaSink({ ...common, client, pipeline: name, delivery, createTopics });
+      const kafka = { client, pipeline: name, delivery, createTopics, compression };
+      return new KafkaSink({ ...common, ...kafka });
     }
     case "sqs": {
       const { group: grouping, maxMessageBytes } = sink;

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { packZstd } from "../../src/compression/zstd.ts";
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { errorOf, faultsOf, MINIMAL, parse } from "./support.ts";
@@ -51,6 +52,7 @@ describe("a minimal file", () => {
             brokers: ["kafka:9092"],
             topic: "{database}.{table}",
             delivery: "effectively-once",
+            compression: "none",
             createTopics: { partitions: 1, replicationFactor: -1, config: {} },
             tls: { mode: "disabled", ca: undefined, cert: undefined, key: undefined },
             sasl: undefined,
@@ -192,6 +194,21 @@ pipelines: [{ name: a, tables: [a.b], sink: { type: stdout }, commit_log: { type
     const text = MINIMAL.replace("brokers: [kafka]", brokers + sasl);
     expect(parse(text).config.pipelines).toHaveLength(1);
   });
+
+  test.each(["gzip", "snappy", "lz4", "zstd"])(
+    "compression %s is taken where it can be had",
+    name => {
+      const load = (): Config => parse(`${MINIMAL}      compression: ${name}\n`).config;
+      if (name !== "zstd" || packZstd !== undefined) {
+        expect(load().pipelines[0]?.sink).toMatchObject({ compression: name });
+        return;
+      }
+      expect(faultsOf(load)).toEqual([
+        `pipelines.shop.sink.compression: zstd needs Node.js 22.15 or newer, and this is ${process.version}: ` +
+          "run a newer one, or set gzip or lz4",
+      ]);
+    },
+  );
 
   test("plain over the network is accepted where it is asked for", () => {
     const sasl = "sasl: { mechanism: plain, username: u, password: p, allow_without_tls: true }";

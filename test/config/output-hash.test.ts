@@ -8,6 +8,7 @@ const sink = {
   brokers: ["a:9092"],
   topic: "{database}.{table}",
   delivery: "effectively-once",
+  compression: "none",
   createTopics: { partitions: 1, replicationFactor: -1, config: {} },
   tls,
   sasl: undefined,
@@ -42,6 +43,7 @@ describe("outputHash", () => {
     ["name", { name: "other" }],
     ["brokers", { sink: { ...sink, brokers: ["b:9092"] } }],
     ["login", { sink: { ...sink, sasl: { mechanism: "plain", username: "u", password: "p" } } }],
+    ["compression", { sink: { ...sink, compression: "lz4" } }],
     ["delivery", { sink: { ...sink, delivery: "at-least-once" } }],
     ["commit log", { commitLog: { type: "file", dir: "x" } }],
   ])("does not depend on the %s", (_, change) => {

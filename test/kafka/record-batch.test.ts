@@ -7,7 +7,9 @@ import {
   decodeBatches,
   encodeBatch,
   type OutgoingRecord,
+  type ReadBatch,
 } from "../../src/kafka/record-batch.ts";
+import { between, seededRandom } from "../support/random.ts";
 
 const stamp = {
   producerId: 42n,
@@ -38,6 +40,13 @@ function resealed(batch: Buffer): Buffer {
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeUInt32BE(crc32c(batch, 21, batch.length), 17);
   return batch;
+}
+
+/** The batch with other records, packed as the codec's number says or not at all. */
+function withCodec(batch: Buffer, codec: number, records: Buffer): Buffer {
+  const head = Buffer.from(batch.subarray(0, 61));
+  head.writeInt16BE(codec, 21);
+  return resealed(Buffer.concat([head, records]));
 }
 
 describe("CRC-32C", () => {
@@ -102,19 +111,81 @@ describe("a record batch", () => {
     expect(() => [...decodeBatches(batch)]).toThrow(UnreadableBatchError);
   });
 
-  test("is read when the broker has compressed it with gzip, and refused otherwise", () => {
+  test.each(["gzip", "snappy", "lz4"] as const)("is written with %s, and read again", codec => {
+    fc.assert(
+      fc.property(records, list => {
+        const plain = encodeBatch(list, stamp);
+        const [batch] = decodeBatches(encodeBatch(list, stamp, undefined, codec));
+        const [expected] = decodeBatches(plain);
+        const shown = (read: ReadBatch | undefined): unknown =>
+          read?.records().map(({ offset, key, value }) => ({ offset, key, value }));
+        expect(shown(batch)).toEqual(shown(expected));
+        expect(batch?.nextOffset).toBe(list.length);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("holds no more than its header and what is packed, also where that is longer", () => {
+    const random = seededRandom(3);
+    const noise = Buffer.from(Array.from({ length: 130_900 }, () => between(random, 0, 255)));
+    const text = Buffer.from("again and again ".repeat(8_000));
+    for (const codec of ["gzip", "snappy", "lz4"] as const) {
+      for (const value of [noise, text]) {
+        const spare = Buffer.alloc(131_072);
+        const batch = encodeBatch([{ key: null, value, headers: [] }], stamp, spare, codec);
+        expect(batch.length < value.length).toBe(value === text);
+        const [record] = [...decodeBatches(batch)][0]?.records() ?? [];
+        expect(record?.value?.equals(value)).toBe(true);
+      }
+    }
+  });
+
+  test("is read when the broker has compressed it with zstd", () => {
     const plain = encodeBatch([make("a"), make("b")], stamp);
-    const head = Buffer.from(plain.subarray(0, 61));
-    head.writeInt16BE(1, 21);
-    const packed = resealed(Buffer.concat([head, gzipSync(plain.subarray(61))]));
-    expect([...decodeBatches(packed)][0]?.records().map(record => record.header("id"))).toEqual([
-      "a",
-      "b",
-    ]);
-    const other = Buffer.from(plain);
-    other.writeInt16BE(4, 21);
-    const [batch] = decodeBatches(resealed(other));
+    const records = plain.subarray(61);
+    // A frame of one block that is not packed.
+    const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, records.length, 0, 0, 0]);
+    head.writeUIntLE((records.length << 3) | 1, 6, 3);
+    const packed = withCodec(plain, 4, Buffer.concat([head, records]));
+    const [batch] = decodeBatches(packed);
+    expect(batch?.records().map(record => record.header("id"))).toEqual(["a", "b"]);
+  });
+
+  test.each([
+    ["gzip that is none", 1, Buffer.from("none"), /at offset 0: .*gzip/],
+    ["snappy that is none", 2, Buffer.from([1, 4, 97, 97]), /damaged \(snappy\)/],
+    ["LZ4 that is none", 3, Buffer.from("none"), /does not begin as LZ4/],
+    ["LZ4 that is cut off", 3, Buffer.from("04224d", "hex"), /cut short/],
+    ["zstd that is none", 4, Buffer.from("none of it"), /does not begin as zstd/],
+    ["a codec of tomorrow", 5, Buffer.from("none"), /unknown codec 5/],
+    ["records that are cut off", 0, Buffer.from([40, 0, 0]), /records are cut short/],
+    ["records without end", 0, Buffer.alloc(9, 0xff), /records are cut short/],
+    ["a gzip bomb", 1, gzipSync(Buffer.alloc(260 * 2 ** 20)), /more than 268435456 bytes/],
+  ])("is refused for %s", (_, codec, content, reason) => {
+    const [batch] = decodeBatches(withCodec(encodeBatch([make("a")], stamp), codec, content));
     expect(() => batch?.records()).toThrow(UnreadableBatchError);
+    expect(() => batch?.records()).toThrow(reason);
+  });
+
+  test("that was damaged before it got its checksum is read or refused, and nothing else", () => {
+    const random = seededRandom(9);
+    let refused = 0;
+    for (let round = 0; round < 1_000; round += 1) {
+      const codec = (["none", "gzip", "snappy", "lz4"] as const)[round % 4];
+      const list = [make("a"), make("b".repeat(between(random, 1, 300))), make("c")];
+      const bytes = Buffer.from(encodeBatch(list, stamp, undefined, codec));
+      bytes[between(random, 61, bytes.length - 1)] = between(random, 0, 255);
+      try {
+        for (const batch of decodeBatches(resealed(bytes))) {
+          for (const record of batch.records()) record.header("id");
+        }
+      } catch (thrown) {
+        expect(thrown).toBeInstanceOf(UnreadableBatchError);
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(100);
   });
 
   test("that compaction has emptied still moves on", () => {
