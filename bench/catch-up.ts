@@ -13,7 +13,7 @@ import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/service
 import { copySeconds } from "./mysqlbinlog.ts";
 import type { BenchOptions } from "./options.ts";
 import { hasBegun, makePipeline, mysqlArgs, nodeArgsOf, openSource } from "./pipeline.ts";
-import { measure, median, type Round } from "./round.ts";
+import { measure, median, rounded, type Round } from "./round.ts";
 import { FileTarget, KafkaTarget, type Target } from "./target.ts";
 import {
   expectedCounts,
@@ -185,15 +185,17 @@ export function summarize(scenario: string, rows: number, rounds: readonly Round
   return {
     scenario,
     rows,
-    seconds: rounded(seconds),
+    seconds: rounded(seconds, 2),
     rows_per_s: Math.round(rows / seconds),
-    cpu_s: rounded(of(round => round.cpuSeconds)),
+    cpu_s: rounded(
+      of(round => round.cpuSeconds),
+      2,
+    ),
     peak_rss_mb: of(round => round.peakRssMb),
-    streaming_seconds: rounded(of(round => round.streamingSeconds)),
+    streaming_seconds: rounded(
+      of(round => round.streamingSeconds),
+      2,
+    ),
     rounds: rounds.length,
   };
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -40,7 +40,8 @@ export async function benchDecode(
     const { stdout } = await run(process.execPath, [...nodeArgs, program, JSON.stringify(task)]);
     const reading = JSON.parse(stdout) as Reading;
     say(`${reader}: ${Math.round(rows / reading.seconds)} rows/s`);
-    return { ...reading, streamingSeconds: reading.seconds };
+    const { seconds, cpuSeconds } = reading;
+    return { ...reading, streamingSeconds: seconds, streamingCpuSeconds: cpuSeconds };
   };
   const results: Round[] = [];
   for (let round = 0; round < rounds; round += 1) results.push(await read("native"));

@@ -17,14 +17,14 @@ import { hasBegun, makePipeline, mysqlArgs, openSource } from "./pipeline.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { KafkaTarget } from "./target.ts";
 
-export interface Delays {
+export type Delays = {
   readonly p50_ms: number;
   readonly p99_ms: number;
   readonly max_ms: number;
   /** What the writer reached of what was asked for. */
   readonly rows_per_s: number;
   readonly rows: number;
-}
+};
 
 export interface LatencyResult {
   readonly scenario: "latency";

@@ -1,4 +1,5 @@
 /** `npm run bench`: see options.ts for its scenarios and options. */
+import { benchCompare } from "./compare.ts";
 import { benchStart } from "./start.ts";
 import { ServicesError } from "../tools/services/failure.ts";
 import { stopAll } from "../tools/services/services.ts";
@@ -36,6 +37,8 @@ function measured(options: BenchOptions, say: (text: string) => void): Promise<o
       return benchLatency(options, say);
     case "start":
       return benchStart(options, say);
+    case "compare":
+      return benchCompare(options, say);
     case "kafka":
     case "file":
       return new CatchUp({ ...options, scenario }, say).run();

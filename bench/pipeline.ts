@@ -32,6 +32,7 @@ export interface PipelineSetup {
   readonly nodeArgs?: readonly string[];
   readonly tables?: readonly string[];
   readonly queue?: Readonly<Record<string, unknown>>;
+  readonly start?: "latest" | "earliest";
 }
 
 export type NodeOptions = Pick<BenchOptions, "nodeArgs" | "profile">;
@@ -44,11 +45,12 @@ export function nodeArgsOf({ nodeArgs = [], profile }: Partial<NodeOptions>) {
 
 export function makePipeline(setup: PipelineSetup): Tidemark {
   const { name, bundle, folder, target, nodeArgs = [], tables = ["bench.orders"], queue } = setup;
+  const { start = "latest" } = setup;
   const { host, port } = setup.mysql;
   return new Tidemark({
     ...{ bundle, folder, nodeArgs },
     config: {
-      source: { host, port, ...cdcUser, start: "latest" },
+      source: { host, port, ...cdcUser, start },
       ...(queue === undefined ? {} : { queue }),
       pipelines: [{ name, tables, ...target.settings }],
       log: { format: "text" },

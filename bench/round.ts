@@ -1,20 +1,35 @@
 /**
- * One round: Tidemark starts with everything still to come, and is watched until nothing more comes.
+ * One round: a program starts with everything still to come, and is watched until nothing more comes.
  *
  *   start ─── first message ─── … ─── last message ─── quiet for a while
  *     └────────────── seconds ─────────────┘
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "../tools/demo/failure.ts";
-import type { Tidemark } from "../tools/demo/tidemark.ts";
+import { cpuSeconds, peakRssMb } from "../tools/services/process-usage.ts";
 import type { Target } from "./target.ts";
+
+/** The program that is measured. */
+export interface Contender {
+  /** May resolve after its first message. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Undefined before its start, and after its end if it ends by itself. */
+  readonly pid: number | undefined;
+  /** @throws Failure if it ended and should not have. */
+  assertRuns(): void;
+  logTail(): string;
+}
 
 export interface Round {
   /** From the start of the process to the last message. */
   readonly seconds: number;
   /** From the first message to the last. */
   readonly streamingSeconds: number;
+  /** From the start to the last message. */
   readonly cpuSeconds: number;
+  /** From the first message to the last. */
+  readonly streamingCpuSeconds: number;
   readonly peakRssMb: number;
 }
 
@@ -26,42 +41,59 @@ export interface WatchOptions {
   /** No progress for so long, with enough there, is the end. */
   readonly quietMs: number;
   readonly patienceMs: number;
+  readonly lookIntervalMs?: number;
 }
 
 const LOOK_INTERVAL_MS = 40;
 
+interface Look {
+  readonly at: number;
+  readonly progress: number;
+  readonly cpuSeconds: number;
+}
+
 export async function measure(
-  tidemark: Tidemark,
-  target: Target,
-  options: WatchOptions,
+  contender: Contender,
+  target: Pick<Target, "progress">,
+  { nothing, enough, quietMs, patienceMs, lookIntervalMs = LOOK_INTERVAL_MS }: WatchOptions,
 ): Promise<Round> {
   const startedAt = performance.now();
-  await tidemark.start();
-  let first: number | undefined;
-  let last = { at: startedAt, progress: 0, cpuSeconds: 0 };
+  let failure: Error | undefined;
+  contender.start().catch((error: unknown) => (failure = error as Error));
+  let before: Look = { at: startedAt, progress: 0, cpuSeconds: 0 };
+  let first: { readonly at: number; readonly cpuSeconds: number } | undefined;
+  let last = before;
   for (;;) {
-    await sleep(LOOK_INTERVAL_MS);
+    await sleep(lookIntervalMs);
     const progress = await target.progress();
-    const now = performance.now();
-    tidemark.assertRuns();
-    if (progress > options.nothing) first ??= now;
-    if (progress > last.progress) {
-      // Up to here, so that the quiet time at the end costs nothing.
-      last = { at: now, progress, cpuSeconds: tidemark.cpuSeconds() };
-    }
-    if (last.progress >= options.enough && now - last.at > options.quietMs) break;
-    if (now - last.at > options.patienceMs) {
+    const at = performance.now();
+    if (failure !== undefined) throw failure;
+    contender.assertRuns();
+    const { pid } = contender;
+    const look = {
+      at,
+      progress,
+      cpuSeconds: pid === undefined ? before.cpuSeconds : cpuSeconds(pid),
+    };
+    // What was used for the first messages counts, and what was used for the start does not.
+    if (progress > nothing) first ??= { at, cpuSeconds: before.cpuSeconds };
+    // Up to here, so that the quiet time at the end costs nothing.
+    if (progress > last.progress) last = look;
+    before = look;
+    if (last.progress >= enough && at - last.at > quietMs) break;
+    if (at - last.at > patienceMs) {
       throw new Failure(
-        `Nothing came for ${options.patienceMs / 1000} s, and ${last.progress} of ` +
-          `${options.enough} is there; Tidemark's log ends: ${tidemark.logTail()}`,
+        `Nothing came for ${patienceMs / 1000} s, and ${last.progress} of ` +
+          `${enough} is there; the log ends: ${contender.logTail()}`,
       );
     }
   }
   return {
     seconds: (last.at - startedAt) / 1000,
-    streamingSeconds: (last.at - (first ?? startedAt)) / 1000,
+    streamingSeconds: (last.at - (first?.at ?? startedAt)) / 1000,
     cpuSeconds: last.cpuSeconds,
-    peakRssMb: tidemark.peakRssMb(),
+    streamingCpuSeconds: last.cpuSeconds - (first?.cpuSeconds ?? 0),
+    peakRssMb: contender.pid === undefined ? 0 : peakRssMb(contender.pid),
   };
 }
 
@@ -70,4 +102,8 @@ export function median(values: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? 0;
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? 0)) / 2;
+}
+
+export function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
 }

@@ -206,6 +206,7 @@ describe("decoding messages", () => {
   const place = { topic: "p.shop.orders", partition: 2 };
   const raw = (key: unknown, value: unknown): RawRecord => ({
     offset: 0,
+    timestampMs: 0,
     key: key === null ? null : Buffer.from(JSON.stringify(key)),
     value: value === null ? null : Buffer.from(JSON.stringify(value)),
     headers: { id: "u:5:shop.orders:0", transaction: "u:5", position: "binlog.000012:345" },

@@ -10,6 +10,8 @@ import { gunzipSync } from "node:zlib";
 
 export interface RawRecord {
   readonly offset: number;
+  /** When it was made, or, where the topic says so, when the broker took it. */
+  readonly timestampMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Readonly<Record<string, string>>;
@@ -348,6 +350,7 @@ function byTopic<T extends PartitionPlace>(places: readonly T[]): [string, T[]][
 }
 
 const CONTROL_BATCH = 32;
+const APPEND_TIME = 8;
 const COMPRESSION = 7;
 const GZIP = 1;
 
@@ -374,7 +377,9 @@ export function readBatches(
     if ((attributes & CONTROL_BATCH) === 0) {
       const count = batches.readInt32BE(at + 57);
       const bytes = inflate(batches.subarray(at + 61, at + length), attributes & COMPRESSION);
-      readRecords(new Decoder(bytes), { first, count, from }, visit);
+      const isAppendTime = (attributes & APPEND_TIME) !== 0;
+      const timestampMs = Number(batches.readBigInt64BE(at + (isAppendTime ? 35 : 27)));
+      readRecords(new Decoder(bytes), { first, count, from, timestampMs, isAppendTime }, visit);
     }
     at += length;
   }
@@ -387,15 +392,26 @@ function inflate(bytes: Buffer, compression: number): Buffer {
   throw new Error(`Compression ${compression} cannot be read by the oracle.`);
 }
 
+interface Batch {
+  /** Its first offset. */
+  readonly first: number;
+  readonly count: number;
+  /** Records before it are passed over. */
+  readonly from: number;
+  /** Of all its records if it is the time of appending; otherwise their own are relative to it. */
+  readonly timestampMs: number;
+  readonly isAppendTime: boolean;
+}
+
 function readRecords(
   reader: Decoder,
-  { first, count, from }: { first: number; count: number; from: number },
+  { first, count, from, timestampMs, isAppendTime }: Batch,
   visit: (record: RawRecord) => void,
 ): void {
   for (let i = 0; i < count; i += 1) {
     reader.varint();
     reader.int8();
-    reader.varint();
+    const delta = reader.varint();
     const offset = first + reader.varint();
     const key = reader.bytes();
     const value = reader.bytes();
@@ -404,6 +420,7 @@ function readRecords(
       const name = reader.take(reader.varint()).toString("latin1");
       headers[name] = reader.bytes()?.toString() ?? "";
     }
-    if (offset >= from) visit({ offset, key, value, headers });
+    if (offset >= from)
+      visit({ offset, timestampMs: timestampMs + (isAppendTime ? 0 : delta), key, value, headers });
   }
 }

@@ -1,9 +1,11 @@
 /** The checks of the area `speed`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { compare } from "./compare.ts";
 import { latency } from "./latency.ts";
 import { start } from "./start.ts";
 
 export const speedChecks = {
+  compare,
   latency,
   start,
 } as const satisfies Record<string, Check>;
