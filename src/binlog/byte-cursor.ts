@@ -4,20 +4,23 @@ import { EventFault } from "./event-fault.ts";
 export class ByteCursor {
   readonly bytes: Buffer;
   offset: number;
+  /** Where the event ends in these bytes. */
+  readonly #end: number;
 
-  constructor(bytes: Buffer, offset = 0) {
+  constructor(bytes: Buffer, offset = 0, end = bytes.length) {
     this.bytes = bytes;
     this.offset = offset;
+    this.#end = end;
   }
 
   get atEnd(): boolean {
-    return this.offset >= this.bytes.length;
+    return this.offset >= this.#end;
   }
 
   uint(size: 1 | 2 | 3 | 4 | 6): number {
-    const value = this.bytes.readUIntLE(this.offset, size);
-    this.offset += size;
-    return value;
+    const at = this.offset;
+    this.skip(size);
+    return this.bytes.readUIntLE(at, size);
   }
 
   /** A length-encoded integer of MySQL's protocol. */
@@ -27,9 +30,9 @@ export class ByteCursor {
     if (first === 252) return this.uint(2);
     if (first === 253) return this.uint(3);
     if (first === 254) {
-      const value = this.bytes.readBigUInt64LE(this.offset);
-      this.offset += 8;
-      return Number(value);
+      const at = this.offset;
+      this.skip(8);
+      return Number(this.bytes.readBigUInt64LE(at));
     }
     throw new EventFault(`a length begins with the unknown byte ${first}`);
   }
@@ -42,8 +45,8 @@ export class ByteCursor {
 
   skip(size: number): void {
     const end = this.offset + size;
-    if (end > this.bytes.length) {
-      throw new EventFault(`it ends ${end - this.bytes.length} bytes before its content does`);
+    if (end > this.#end) {
+      throw new EventFault(`it ends ${end - this.#end} bytes before its content does`);
     }
     this.offset = end;
   }

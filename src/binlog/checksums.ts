@@ -4,6 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import { TidemarkError } from "../core/errors.ts";
+import { EventCrc } from "./event-crc.ts";
 import { setGlobal } from "./event-fault.ts";
 import {
   CHECKSUM_SIZE,
@@ -20,6 +21,7 @@ const NONE = 0;
 const CRC32 = 1;
 
 export class Checksums {
+  readonly #crc = new EventCrc();
   /** Undefined until the first format description event tells. */
   #checksummed: boolean | undefined;
 
@@ -28,23 +30,30 @@ export class Checksums {
   }
 
   /**
-   * The event that stands in `bytes` from `start` to `end`, without its checksum: a view.
+   * Where the event ends that stands in `bytes` from `start` to `end`, without its checksum.
    *
    * @throws TidemarkError EVENT_UNREADABLE if that does not match.
    */
-  strip(bytes: Buffer, start = 0, end = bytes.length): Buffer {
+  endOf(bytes: Buffer, start: number, end: number): number {
     const type = bytes[start + TYPE_OFFSET];
-    if (type === EventType.formatDescription) return this.#learn(bytes.subarray(start, end));
-    if (this.#checksummed === false) return bytes.subarray(start, end);
-    const contentEnd = end - CHECKSUM_SIZE;
-    const content = bytes.subarray(start, contentEnd);
-    const hasHeader = contentEnd - start >= HEADER_SIZE;
-    if (hasHeader && crc32(content) === bytes.readUInt32LE(contentEnd)) return content;
-    // Only the rotation that names the first file comes before anything tells.
-    if (this.#checksummed === undefined && type === EventType.rotate) {
-      return bytes.subarray(start, end);
+    if (type === EventType.formatDescription) {
+      this.#learn(bytes.subarray(start, end));
+      return end;
     }
+    if (this.#checksummed === false) return end;
+    const contentEnd = end - CHECKSUM_SIZE;
+    const hasHeader = contentEnd - start >= HEADER_SIZE;
+    if (hasHeader && this.#crc.of(bytes, start, contentEnd) === bytes.readUInt32LE(contentEnd)) {
+      return contentEnd;
+    }
+    // Only the rotation that names the first file comes before anything tells.
+    if (this.#checksummed === undefined && type === EventType.rotate) return end;
     throw this.mismatch(bytes.subarray(start, end));
+  }
+
+  /** The event in these bytes without its checksum: a view. */
+  strip(bytes: Buffer): Buffer {
+    return bytes.subarray(0, this.endOf(bytes, 0, bytes.length));
   }
 
   mismatch(header: Buffer): TidemarkError {
@@ -55,7 +64,7 @@ export class Checksums {
     );
   }
 
-  #learn(whole: Buffer): Buffer {
+  #learn(whole: Buffer): void {
     // The algorithm and four bytes of checksum always end this event, whatever the setting.
     const end = whole.length - CHECKSUM_SIZE;
     if (!isFormat(whole)) throw this.mismatch(whole);
@@ -71,7 +80,6 @@ export class Checksums {
       throw this.mismatch(whole);
     }
     this.#checksummed = algorithm === CRC32;
-    return whole;
   }
 }
 

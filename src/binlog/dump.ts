@@ -20,11 +20,13 @@ export interface DumpOptions {
 export interface DumpHandlers {
   collations(collations: Collations): void;
   /**
-   * An event from its header on, without checksum. Throwing ends the dump with that error. What is
-   * returned hands out the rest of a large event, step by step; a dump that cannot wait between the
-   * steps does them all at once.
+   * An event from its header on, without checksum: `bytes` from `start` to before `end`. Throwing ends the
+   * dump with that error. What is returned hands out the rest of a large event, step by step; a dump that
+   * cannot wait between the steps does them all at once.
    */
-  event(event: Buffer | EventParts): Iterator<void> | undefined;
+  event(bytes: Buffer, start: number, end: number): Iterator<void> | undefined;
+  /** The same for an event that is too large to be held in memory. */
+  large(event: EventParts): Iterator<void> | undefined;
   /** Called once, when the dump cannot go on. */
   end(error: unknown): void;
 }

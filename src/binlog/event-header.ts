@@ -56,16 +56,16 @@ const IGNORABLE = 0x80;
 
 export const TYPE_OFFSET = 4;
 
-export function typeOf(event: Buffer): number {
-  return event.readUInt8(TYPE_OFFSET);
+export function typeOf(event: Buffer, start = 0): number {
+  return event.readUInt8(start + TYPE_OFFSET);
 }
 
-export function timestampOf(event: Buffer): number {
-  return event.readUInt32LE(0);
+export function timestampOf(event: Buffer, start = 0): number {
+  return event.readUInt32LE(start);
 }
 
-export function serverIdOf(event: Buffer): number {
-  return event.readUInt32LE(5);
+export function serverIdOf(event: Buffer, start = 0): number {
+  return event.readUInt32LE(start + 5);
 }
 
 /** Bytes of the event as it stands in the file, its checksum included. */
@@ -74,8 +74,8 @@ export function sizeOf(event: Buffer, start = 0): number {
 }
 
 /** Where the next event starts: modulo 2^32, and 0 for events that the server made up for the dump. */
-export function nextPositionOf(event: Buffer): number {
-  return event.readUInt32LE(13);
+export function nextPositionOf(event: Buffer, start = 0): number {
+  return event.readUInt32LE(start + 13);
 }
 
 /** Whoever wrote the event marked it as safe to skip for those who do not know it. */

@@ -77,6 +77,8 @@ function packed(operation: RowsLayout["operation"], hasExtra: boolean): RowsLayo
 
 /** Enough of a large event for its header and the number of its table. */
 const LARGE_HEAD_SIZE = 64;
+/** Table maps and rows have at least the number of the table, and flags. */
+const COMMON_SIZE_MIN = HEADER_SIZE + 8;
 const LARGE_STATEMENT_MAX = 64 * 2 ** 20;
 
 /** Events that say nothing about rows. */
@@ -137,6 +139,30 @@ export class EventTranslator {
 
   set collations(collations: Collations) {
     this.#tables.collations = collations;
+  }
+
+  /**
+   * As `translate`, for an event that stands in `bytes` from `start` to before `end`. Table maps and rows, which
+   * nearly all events are, are read where they stand: a view of each would cost as much as reading it.
+   */
+  translateIn(bytes: Buffer, start: number, end: number): Iterator<void> | undefined {
+    const type = typeOf(bytes, start);
+    const layout = ROWS.get(type);
+    const isCommon = type === EventType.tableMap || (layout && layout.isCompressed !== true);
+    if (!isCommon || end - start < COMMON_SIZE_MIN) {
+      return this.translate(bytes.subarray(start, end));
+    }
+    let position = this.#next;
+    try {
+      position = this.#pass(bytes, start);
+      if (layout !== undefined) this.#rowsIn(bytes, start, end, { layout, position });
+      else if (!this.#tables.again(bytes, start, end)) {
+        this.#map(bytes.subarray(start, end), position);
+      }
+      return undefined;
+    } catch (thrown) {
+      throw this.#fault(thrown, position);
+    }
   }
 
   /**
@@ -205,9 +231,19 @@ export class EventTranslator {
   }
 
   #place(event: Buffer): Place {
-    const size = sizeOf(event);
+    return {
+      position: this.#pass(event, 0),
+      nextPosition: this.#next,
+      timestampS: timestampOf(event),
+      serverId: serverIdOf(event),
+    };
+  }
+
+  /** Where the event begins; `#next` is then where it ends. */
+  #pass(bytes: Buffer, start: number): number {
+    const size = sizeOf(bytes, start);
     // MariaDB writes no position inside a transaction: there it is what came before, plus the size.
-    const nextPosition = nextPositionOf(event) || this.#next + size;
+    const nextPosition = nextPositionOf(bytes, start) || this.#next + size;
     if (nextPosition - size < this.#next) {
       throw new EventFault(
         "the file is larger than 4 GiB here, and MySQL cannot resume behind that; " +
@@ -215,12 +251,7 @@ export class EventTranslator {
       );
     }
     this.#next = nextPosition;
-    return {
-      position: nextPosition - size,
-      nextPosition,
-      timestampS: timestampOf(event),
-      serverId: serverIdOf(event),
-    };
+    return nextPosition - size;
   }
 
   #translate(
@@ -236,7 +267,7 @@ export class EventTranslator {
     }
     switch (type) {
       case EventType.tableMap:
-        this.#map(event, place);
+        if (!this.#tables.again(event, 0, event.length)) this.#map(event, place.position);
         return;
       case EventType.xid:
         this.#end(place, "commit");
@@ -310,7 +341,7 @@ export class EventTranslator {
     }
   }
 
-  #map(event: Buffer, { position }: Place): void {
+  #map(event: Buffer, position: number): void {
     this.#tables.map(event, {
       at: { file: this.#file, position },
       group: { file: this.#file, position: this.#groupStart ?? position },
@@ -380,13 +411,28 @@ export class EventTranslator {
     if (layout.isCompressed === true) {
       const body = event.subarray(HEADER_SIZE);
       const unpacked = unpackRows(body, layout, 2 * this.#options.rowBytesMax);
-      this.#emitRows(readRows(unpacked, 0, task), place);
-    } else this.#emitRows(readRows(event, HEADER_SIZE, task), place);
+      this.#emitRows(readRows(unpacked, 0, unpacked.length, task), place);
+    } else this.#emitRows(readRows(event, HEADER_SIZE, event.length, task), place);
+  }
+
+  #rowsIn(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    { layout, position }: { layout: RowsLayout; position: number },
+  ): void {
+    const mapped = this.#mappedFor(bytes, start);
+    if (mapped === undefined) return;
+    const task = { layout, mapped, builder: this.#builder };
+    const rows = readRows(bytes, start + HEADER_SIZE, end, task);
+    const timestampS = timestampOf(bytes, start);
+    const serverId = serverIdOf(bytes, start);
+    this.#emitRows(rows, { position, nextPosition: this.#next, timestampS, serverId });
   }
 
   /** Undefined for rows that nobody wants. */
-  #mappedFor(event: Buffer): MappedTable | undefined {
-    const tableId = tableIdOf(event, HEADER_SIZE);
+  #mappedFor(bytes: Buffer, start = 0): MappedTable | undefined {
+    const tableId = tableIdOf(bytes, start + HEADER_SIZE);
     const mapped = this.#tables.find(tableId);
     if (mapped !== "unmapped") return mapped;
     if (isDummyRows(tableId)) return undefined;

@@ -164,7 +164,8 @@ export class NativeDump implements Dump {
       );
     }
     this.#started();
-    this.#rest = this.#handlers.event(this.#checksums.strip(bytes, start + 1, end));
+    const from = start + 1;
+    this.#rest = this.#handlers.event(bytes, from, this.#checksums.endOf(bytes, from, end));
   }
 
   /** From the first event on the server sends heartbeats. */
@@ -218,7 +219,7 @@ export class NativeDump implements Dump {
       );
     }
     if (!spool.holds) throw this.#checksums.mismatch(header);
-    const rest = this.#handlers.event(parts);
+    const rest = this.#handlers.large(parts);
     if (rest === undefined) this.#endLarge();
     return rest;
   }

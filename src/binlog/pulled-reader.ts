@@ -125,7 +125,8 @@ class PulledDump {
       },
       {
         collations: collations => (translator.collations = collations),
-        event: event => translator.translate(event),
+        event: (bytes, start, end) => translator.translateIn(bytes, start, end),
+        large: event => translator.translate(event),
         end: error => this.#end(error),
       },
     );

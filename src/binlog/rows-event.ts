@@ -21,7 +21,9 @@ export interface RowsLayout {
 
 /** The number by which rows refer to the table map before them: six bytes at the start of both bodies. */
 export function tableIdOf(bytes: Buffer, start: number): number {
-  return bytes.readUInt32LE(start) + bytes.readUInt16LE(start + 4) * 2 ** 32;
+  const high = bytes.readUInt16LE(start + 4);
+  const low = bytes.readUInt32LE(start);
+  return high === 0 ? low : low + high * 2 ** 32;
 }
 
 /** An empty rows event only says that the statement ends; MySQL writes one for the table id 0xffffff. */
@@ -37,15 +39,22 @@ export interface RowsTask {
   readonly builder: StoredRowsBuilder;
 }
 
-/** The rows of the event whose body stands in `body` from `start` on. */
-export function readRows(body: Buffer, start: number, task: RowsTask): StoredRows {
+/** The rows of the event whose body stands in `bytes` from `start` to before `end`. */
+export function readRows(bytes: Buffer, start: number, end: number, task: RowsTask): StoredRows {
   const { layout, mapped, builder } = task;
+  const body = { bytes, end };
   const images = readHead(body, start, task);
-  builder.begin(body, images.end, layout.isPartial);
+  builder.begin(bytes, images.end, end, layout.isPartial);
   let offset = images.end;
-  while (offset < body.length) offset = readRow(body, offset, task, images);
+  while (offset < end) offset = readRow(body, offset, task, images);
   const { table, forms } = mapped;
-  return builder.finish({ table, forms, operation: layout.operation }, body.length);
+  return builder.finish({ table, forms, operation: layout.operation }, end);
+}
+
+/** Bytes in which the body of an event, or a part of it, ends. What stands behind it belongs to another. */
+interface Body {
+  readonly bytes: Buffer;
+  readonly end: number;
 }
 
 export interface LargeRowsTask extends RowsTask {
@@ -64,7 +73,7 @@ export function* readLargeRows(event: EventParts, task: LargeRowsTask): Generato
   const { mapped, rowBytesMax } = task;
   let windowBytes = WINDOW_BYTES;
   let window = event.read(task.start, windowBytes);
-  const images = readHead(window, 0, task);
+  const images = readHead({ bytes: window, end: window.length }, 0, task);
   let from = task.start + images.end;
   while (from < event.size) {
     window = event.read(from, windowBytes);
@@ -91,12 +100,13 @@ function readWindow(
   task: RowsTask & { images: Images },
 ): { rows: StoredRows; used: number } {
   const { layout, mapped, builder } = task;
-  builder.begin(window, 0, layout.isPartial);
+  const body = { bytes: window, end: window.length };
+  builder.begin(window, 0, window.length, layout.isPartial);
   let used = 0;
   while (used < window.length) {
     const rowsBefore = builder.mark();
     try {
-      used = readRow(window, used, task, task.images);
+      used = readRow(body, used, task, task.images);
     } catch (thrown) {
       if (isLast) throw thrown;
       builder.reset(rowsBefore);
@@ -124,10 +134,10 @@ interface ImageShape extends MappedTable {
 }
 
 /** Reads up to the first row. */
-function readHead(body: Buffer, start: number, task: RowsTask): Images {
+function readHead({ bytes, end }: Body, start: number, task: RowsTask): Images {
   const { layout, mapped } = task;
   const { table, forms } = mapped;
-  const cursor = new ByteCursor(body, start + 8);
+  const cursor = new ByteCursor(bytes, start + 8, end);
   if (layout.hasExtra) cursor.skip(cursor.uint(2) - 2);
   const width = cursor.packedUint();
   if (width !== forms.length) {
@@ -188,7 +198,7 @@ function requireKey({ table, present }: ImageShape): void {
   );
 }
 
-function readRow(body: Buffer, start: number, task: RowsTask, { first, second }: Images): number {
+function readRow(body: Body, start: number, task: RowsTask, { first, second }: Images): number {
   const { layout, builder } = task;
   if (second === undefined) {
     builder.row(start, first.forms.length);
@@ -204,12 +214,12 @@ function readRow(body: Buffer, start: number, task: RowsTask, { first, second }:
 const PARTIAL_JSON = 1;
 
 function readPartialImage(
-  body: Buffer,
+  body: Body,
   start: number,
   { first, second }: { first: ImageShape; second: ImageShape },
   builder: StoredRowsBuilder,
 ): number {
-  const cursor = new ByteCursor(body, start);
+  const cursor = new ByteCursor(body.bytes, start, body.end);
   const isPartial = (cursor.packedUint() & PARTIAL_JSON) !== 0;
   if (!isPartial) return readImage(body, cursor.offset, second, { builder });
   const json = first.table.columns.flatMap(({ type }, i) => (type === "json" ? [i] : []));
@@ -237,7 +247,7 @@ function readPartialImage(
 type Replace = (column: number, cell: Buffer) => Buffer | "absent" | undefined;
 
 function readImage(
-  body: Buffer,
+  { bytes, end }: Body,
   start: number,
   { table, forms, present, nullBytes }: ImageShape,
   { builder, replace }: { readonly builder: StoredRowsBuilder; readonly replace?: Replace },
@@ -249,7 +259,7 @@ function readImage(
       builder.absent();
       continue;
     }
-    const isNull = ((body[start + (bit >> 3)] ?? 0) & (1 << (bit & 7))) !== 0;
+    const isNull = ((bytes[start + (bit >> 3)] ?? 0) & (1 << (bit & 7))) !== 0;
     bit += 1;
     if (isNull) {
       builder.null();
@@ -258,21 +268,21 @@ function readImage(
     const { size, prefix } = forms[i] as StoredForm;
     let length = size;
     if (length === 0) {
-      length = lengthAt(body, offset, prefix);
+      length = lengthAt(bytes, offset, prefix);
       offset += prefix;
     }
-    if (offset + length > body.length) throw cellFault(table, i, REACHES_PAST);
+    if (offset + length > end) throw cellFault(table, i, REACHES_PAST);
     if (replace === undefined) builder.value(offset, length);
-    else readCell(body.subarray(offset, offset + length), offset, i, { table, builder, replace });
+    else readCell(bytes.subarray(offset, offset + length), offset, i, { table, builder, replace });
     offset += length;
   }
-  if (offset > body.length) throw new EventFault(`a row of ${nameOf(table)} ${REACHES_PAST}`);
+  if (offset > end) throw new EventFault(`a row of ${nameOf(table)} ${REACHES_PAST}`);
   return offset;
 }
 
 const REACHES_PAST = "its bytes reach past the end of the event";
 
-/** Of 1 to 4 bytes, lowest first. What lies past the end makes it too long, as it has to be. */
+/** Of 1 to 4 bytes, lowest first. What lies past the end of the event is past it already without a length. */
 function lengthAt(body: Buffer, at: number, prefix: number): number {
   let length = 0;
   for (let i = prefix - 1; i >= 0; i -= 1) length = length * 256 + (body[at + i] ?? 0xff);

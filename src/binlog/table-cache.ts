@@ -55,14 +55,24 @@ export class TableCache {
     this.#last = undefined;
   }
 
+  /**
+   * Takes a table map event that stands in `bytes` if it says the same as the one before, as that of the
+   * next statement mostly does. Otherwise it is left to `map`.
+   */
+  again(bytes: Buffer, start: number, end: number): boolean {
+    const known = this.#last;
+    // A definition may have ended since.
+    if (known === undefined || known.mapped?.definition) return false;
+    if (!isSame(known, bytes, start, end)) return false;
+    const tableId = tableIdOf(bytes, start + HEADER_SIZE);
+    if (this.#mapped.get(tableId) !== known) this.#mapped.set(tableId, known);
+    return true;
+  }
+
   /** Takes a table map event. */
   map(event: Buffer, where: Pick<Unnamed, "at" | "group">): void {
-    // Mostly it is the table of the statement before. A definition may have ended since.
-    let known = this.#last;
-    if (known === undefined || !isSame(known, event) || known.mapped?.definition) {
-      known = this.#find(event.subarray(HEADER_SIZE), where);
-      this.#last = known;
-    }
+    const known = this.#find(event.subarray(HEADER_SIZE), where);
+    this.#last = known;
     this.#mapped.set(tableIdOf(event, HEADER_SIZE), known);
   }
 
@@ -101,9 +111,9 @@ export class TableCache {
 }
 
 /** Whether a table map event says the same, but for the number. */
-function isSame({ body }: Known, event: Buffer): boolean {
-  const start = HEADER_SIZE + TABLE_ID_SIZE;
-  return event.length - start === body.length && body.compare(event, start) === 0;
+function isSame({ body }: Known, bytes: Buffer, start: number, end: number): boolean {
+  const from = start + HEADER_SIZE + TABLE_ID_SIZE;
+  return end - from === body.length && body.compare(bytes, from, end) === 0;
 }
 
 /** Its columns have other names by now, or nobody can tell. */

@@ -178,7 +178,7 @@ export class ZongjiDump implements Dump {
       assert(isEvent, "mysql2 hands out something that is no event");
       this.#packet = packet;
       this.#execute = execute;
-      const rest = this.#handlers.event(this.#checksums.strip(whole));
+      const rest = this.#handlers.event(whole, 0, this.#checksums.endOf(whole, 0, size));
       while (rest?.next().done === false);
     } catch (thrown) {
       this.#fail(thrown);

@@ -127,6 +127,8 @@ export class StoredRowsBuilder {
   #shift = 0;
   /** Where in the bytes at hand the first row begins. */
   #base = 0;
+  /** Where the event ends. */
+  #limit = 0;
   #bytes: Buffer = Buffer.alloc(0);
   readonly #additions: Buffer[] = [];
   #additionsBytes = 0;
@@ -137,15 +139,16 @@ export class StoredRowsBuilder {
   /** The rows at hand go to the slab. */
   #isShared = false;
 
-  /** What follows stands in these bytes, from `base` on; some of it perhaps not, but is added. */
-  begin(bytes: Buffer, base: number, mayAdd = false): void {
+  /** What follows stands in these bytes, from `base` to before `limit`; some of it perhaps not, but is added. */
+  begin(bytes: Buffer, base: number, limit: number, mayAdd = false): void {
     this.#bytes = bytes;
     this.#base = base;
+    this.#limit = limit;
     this.#indexEnd = 0;
     this.#count = 0;
     this.#additions.length = 0;
     this.#additionsBytes = 0;
-    const size = bytes.length - base;
+    const size = limit - base;
     this.#isShared = !mayAdd && size <= SLAB_BYTES / 8;
     if (this.#isShared && this.#slabEnd + size > SLAB_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -182,7 +185,7 @@ export class StoredRowsBuilder {
 
   /** A value that stands nowhere in the bytes at hand. */
   addition(value: Buffer): void {
-    this.value(this.#bytes.length + this.#additionsBytes, value.length);
+    this.value(this.#limit + this.#additionsBytes, value.length);
     this.#additions.push(value);
     this.#additionsBytes += value.length;
   }
@@ -236,7 +239,7 @@ export class StoredRowsBuilder {
   #takeData(end: number): Buffer {
     const base = this.#base;
     if (this.#additions.length > 0) {
-      return Buffer.concat([this.#bytes.subarray(base), ...this.#additions]);
+      return Buffer.concat([this.#bytes.subarray(base, this.#limit), ...this.#additions]);
     }
     if (!this.#isShared) return Buffer.from(this.#bytes.subarray(base, end));
     this.#bytes.copy(this.#slab, this.#slabEnd, base, end);

@@ -1,44 +1,9 @@
 /** CRC-32C (Castagnoli), the checksum of Kafka's record batches. Node's zlib has only the other CRC-32. */
+import { crcTables, slicedCrc } from "../core/sliced-crc.ts";
 
-const SLICES = 8;
 let tables: Int32Array | undefined;
 
-/** Eight tables of 256 words, so that eight bytes are taken a step ("slicing by eight"). */
-function makeTables(): Int32Array {
-  const made = new Int32Array(SLICES * 256);
-  for (let byte = 0; byte < 256; byte += 1) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-    made[byte] = crc;
-  }
-  for (let i = 256; i < made.length; i += 1) {
-    const before = made[i - 256] ?? 0;
-    made[i] = (before >>> 8) ^ (made[before & 0xff] ?? 0);
-  }
-  return made;
-}
-
-/** Two words a step. A DataView reads them at any offset, and in this order of bytes on every machine. */
 export function crc32c(bytes: Buffer, start: number, end: number): number {
-  const t = (tables ??= makeTables());
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  /* eslint-disable @typescript-eslint/no-non-null-assertion -- every index below is masked to its table */
-  let crc = -1;
-  let at = start;
-  for (; at + 8 <= end; at += 8) {
-    const low = crc ^ view.getInt32(at, true);
-    const high = view.getInt32(at + 4, true);
-    crc =
-      t[1792 + (low & 0xff)]! ^
-      t[1536 + ((low >>> 8) & 0xff)]! ^
-      t[1280 + ((low >>> 16) & 0xff)]! ^
-      t[1024 + (low >>> 24)]! ^
-      t[768 + (high & 0xff)]! ^
-      t[512 + ((high >>> 8) & 0xff)]! ^
-      t[256 + ((high >>> 16) & 0xff)]! ^
-      t[high >>> 24]!;
-  }
-  for (; at < end; at += 1) crc = (crc >>> 8) ^ t[(crc ^ bytes[at]!) & 0xff]!;
-  /* eslint-enable @typescript-eslint/no-non-null-assertion */
-  return ~crc >>> 0;
+  tables ??= crcTables(0x82f63b78);
+  return slicedCrc(tables, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), start, end);
 }

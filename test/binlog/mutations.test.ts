@@ -29,6 +29,10 @@ describe("recorded events", () => {
     expect(checksums.areThere).toBe(true);
   });
 
+  test("are not read on into the event behind them", () => {
+    expect(mutations.shortened()).toEqual({ taken: 0, refused: 24 });
+  });
+
   test("that are damaged at random give a typed error, or rows; never anything else", () => {
     const { findings, refused, taken, slowestMs } = mutations.run(1, 8_000);
     expect(findings).toEqual([]);

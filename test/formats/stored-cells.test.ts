@@ -40,7 +40,7 @@ function storedOf(
 function storedRows({ column, form }: Stored, cell: Buffer | null | undefined): Rows {
   const builder = new StoredRowsBuilder();
   const bytes = Buffer.concat([Buffer.from("head"), cell ?? Buffer.alloc(0)]);
-  builder.begin(bytes, 4);
+  builder.begin(bytes, 4, bytes.length);
   builder.row(4, 1);
   if (cell === undefined) builder.absent();
   else if (cell === null) builder.null();
