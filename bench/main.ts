@@ -7,6 +7,7 @@ import { Failure, Interrupted } from "../tools/demo/failure.ts";
 import { CatchUp } from "./catch-up.ts";
 import { benchDecode } from "./decode.ts";
 import { benchLatency } from "./latency.ts";
+import { benchMemory } from "./memory.ts";
 import { parseOptions, usage, type BenchOptions } from "./options.ts";
 
 async function main(): Promise<void> {
@@ -39,6 +40,8 @@ function measured(options: BenchOptions, say: (text: string) => void): Promise<o
       return benchStart(options, say);
     case "compare":
       return benchCompare(options, say);
+    case "memory":
+      return benchMemory(options, say);
     case "kafka":
     case "file":
       return new CatchUp({ ...options, scenario }, say).run();

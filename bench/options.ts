@@ -12,6 +12,7 @@ scenarios in which Tidemark was stopped, the orders workload was loaded, and Tid
 others
   latency            from COMMIT's OK to the consumer, at 1,000 transactions a second
   start              from the start to the first record, with 10,000 tables on the server
+  memory             the most of it, through large transactions and a broker that stands still
   compare            catching up, beside Debezium Server, go-mysql and mysqlbinlog --raw
 
   --transactions N   of the workload; 10 make 121 row changes (default 20000: 242,000)
@@ -24,7 +25,15 @@ others
 `;
 
 /** And how often each is measured unless told otherwise. */
-const defaultRounds = { kafka: 1, file: 1, decode: 1, latency: 1, start: 5, compare: 3 } as const;
+const defaultRounds = {
+  kafka: 1,
+  file: 1,
+  decode: 1,
+  latency: 1,
+  start: 5,
+  memory: 1,
+  compare: 3,
+} as const;
 export type Scenario = keyof typeof defaultRounds;
 export const scenarios = Object.keys(defaultRounds) as Scenario[];
 

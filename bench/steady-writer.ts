@@ -16,15 +16,16 @@ const INSERT = `INSERT INTO bench.orders VALUES (${ROW})`;
 
 export class SteadyWriter {
   readonly #connections: readonly Connection[];
-  #nextId = 1;
+  #nextId: number;
 
-  private constructor(connections: readonly Connection[]) {
+  private constructor(connections: readonly Connection[], firstId: number) {
     this.#connections = connections;
+    this.#nextId = firstId;
   }
 
-  static async open({ host, port, user, password }: Mysql): Promise<SteadyWriter> {
+  static async open({ host, port, user, password }: Mysql, firstId = 1): Promise<SteadyWriter> {
     const one = (): Promise<Connection> => createConnection({ host, port, user, password });
-    return new SteadyWriter(await Promise.all(Array.from({ length: CONNECTIONS }, one)));
+    return new SteadyWriter(await Promise.all(Array.from({ length: CONNECTIONS }, one)), firstId);
   }
 
   /** What could not be written in time is made up for: nothing is left out. */

@@ -2,10 +2,12 @@
 import type { Check } from "./check.ts";
 import { compare } from "./compare.ts";
 import { latency } from "./latency.ts";
+import { memory } from "./memory.ts";
 import { start } from "./start.ts";
 
 export const speedChecks = {
   compare,
   latency,
   start,
+  memory,
 } as const satisfies Record<string, Check>;

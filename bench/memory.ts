@@ -1,0 +1,180 @@
+/**
+ * The most memory that Tidemark holds, each time in a new process: through one transaction of a million
+ * rows, through one with rows of 4 MB, and while its broker stands still under load. Everything arrives.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Connection } from "mysql2/promise";
+import { Failure } from "../tools/demo/failure.ts";
+import { builtBundle } from "../tools/demo/tidemark.ts";
+import { keptFolder } from "../tools/services/keeper.ts";
+import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
+import type { BenchOptions } from "./options.ts";
+import { hasBegun, makePipeline, mysqlArgs, nodeArgsOf, openSource } from "./pipeline.ts";
+import { rounded } from "./round.ts";
+import { SteadyWriter } from "./steady-writer.ts";
+import { KafkaTarget } from "./target.ts";
+
+export type Peak = {
+  readonly peak_rss_mb: number;
+  /** Messages that arrived: all that had to. */
+  readonly messages: number;
+  /** Until the last one arrived. */
+  readonly seconds: number;
+};
+
+export interface MemoryResult {
+  readonly scenario: "memory";
+  readonly million_rows: Peak;
+  readonly rows_of_4_mb: Peak;
+  readonly stall: Peak & { readonly stall_s: number };
+}
+
+interface Servers {
+  readonly mysql: Mysql;
+  readonly kafka: Kafka;
+  readonly bundle: string;
+  readonly connection: Connection;
+  readonly nodeArgs: readonly string[];
+}
+
+const MILLION = 1_000_000;
+const LARGE_ROWS = 20;
+const LARGE_BYTES = 4_000_000;
+/** Two images of the largest row, and room. */
+const MESSAGE_MAX = String(16 * 1024 * 1024);
+const STALL_ROWS_PER_SECOND = 2_000;
+const STALL_PATIENCE_MS = 120_000;
+const LOOK_INTERVAL_MS = 250;
+
+export async function benchMemory(
+  options: Pick<BenchOptions, "quick"> & Partial<BenchOptions>,
+  say: (text: string) => void,
+): Promise<MemoryResult> {
+  say("starting the servers");
+  const [mysql, kafka, bundle] = await Promise.all([
+    startMysql("mysql-9", { args: mysqlArgs }),
+    startKafka({ properties: { "message.max.bytes": MESSAGE_MAX } }),
+    builtBundle(say),
+  ]);
+  const connection = await openSource(mysql);
+  await connection.query(
+    "CREATE TABLE bench.large (id INT PRIMARY KEY, version INT, body LONGTEXT)",
+  );
+  const servers = { mysql, kafka, bundle, connection, nodeArgs: nodeArgsOf(options) };
+  const peak = async (name: string, load: (servers: Servers) => Promise<number>): Promise<Peak> => {
+    const found = await measure(name, servers, load);
+    say(`${name}: ${found.peak_rss_mb} MB at most, ${found.messages} messages arrived`);
+    return found;
+  };
+  const stallMs = options.quick ? 60_000 : 600_000;
+  const result = {
+    scenario: "memory",
+    million_rows: await peak("million-rows", writeMillion),
+    rows_of_4_mb: await peak("rows-of-4-mb", writeLarge),
+    stall: {
+      ...(await peak("stall", some => writeStalled(some, stallMs))),
+      stall_s: stallMs / 1_000,
+    },
+  } as const;
+  await connection.end();
+  await Promise.all([mysql.stop(), kafka.stop()]);
+  return result;
+}
+
+/** @param load writes, and says how many messages that makes. */
+async function measure(
+  name: string,
+  servers: Servers,
+  load: (servers: Servers) => Promise<number>,
+): Promise<Peak> {
+  const { mysql, kafka, bundle, nodeArgs } = servers;
+  const target = new KafkaTarget(kafka.brokers, name, {
+    config: { "max.message.bytes": MESSAGE_MAX },
+  });
+  const folder = keptFolder("bench");
+  const tables = ["bench.*"];
+  const tidemark = makePipeline({ name, mysql, bundle, folder, target, tables, nodeArgs });
+  try {
+    await tidemark.start();
+    await hasBegun(tidemark, target);
+    const startedAt = performance.now();
+    const messages = await load(servers);
+    await arrived(messages, target, tidemark);
+    const seconds = rounded((performance.now() - startedAt) / 1_000, 1);
+    const peak_rss_mb = tidemark.peakRssMb();
+    await tidemark.stop();
+    let found = 0;
+    await target.readAll(() => (found += 1));
+    if (found !== messages) throw new Failure(`${name}: ${found} of ${messages} messages arrived.`);
+    return { peak_rss_mb, messages, seconds };
+  } finally {
+    await tidemark.kill();
+    target.close();
+  }
+}
+
+interface Watched {
+  assertRuns(): void;
+  logTail(): string;
+}
+
+/** A control record may be among what is counted; the count that has to be right comes afterwards. */
+async function arrived(messages: number, target: KafkaTarget, tidemark: Watched): Promise<void> {
+  let last = { progress: -1, at: performance.now() };
+  for (;;) {
+    const progress = await target.progress();
+    const at = performance.now();
+    tidemark.assertRuns();
+    if (progress > last.progress) last = { progress, at };
+    if (progress > messages || (progress === messages && at - last.at > 4 * LOOK_INTERVAL_MS))
+      return;
+    if (at - last.at > STALL_PATIENCE_MS) {
+      throw new Failure(`${progress} of ${messages} arrived; the log ends: ${tidemark.logTail()}`);
+    }
+    await sleep(LOOK_INTERVAL_MS);
+  }
+}
+
+async function writeMillion({ connection }: Servers): Promise<number> {
+  const digits =
+    "SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
+    "UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
+  await connection.query(
+    `INSERT INTO bench.orders (customer_id, status, amount, note, tags, weight, flags, created_at)
+     WITH d AS (${digits})
+     SELECT 4711, 'paid', 1234.56, repeat('x', 30), '{"src": "web"}', 12.5, 'a', now(6)
+     FROM d a, d b, d c, d d, d e, d f`,
+  );
+  return MILLION;
+}
+
+/** Of each row, what was inserted and then both of its images. */
+async function writeLarge({ connection }: Servers): Promise<number> {
+  await connection.query("START TRANSACTION");
+  for (let id = 0; id < LARGE_ROWS; id += 1) {
+    await connection.query("INSERT INTO bench.large VALUES (?, 1, repeat('x', ?))", [
+      id,
+      LARGE_BYTES,
+    ]);
+  }
+  await connection.query("UPDATE bench.large SET version = 2");
+  await connection.query("COMMIT");
+  return 2 * LARGE_ROWS;
+}
+
+async function writeStalled({ mysql, kafka }: Servers, stallMs: number): Promise<number> {
+  const rows = (stallMs / 1_000) * STALL_ROWS_PER_SECOND;
+  const writer = await SteadyWriter.open(mysql, 2 * MILLION);
+  try {
+    await writer.write(STALL_ROWS_PER_SECOND, STALL_ROWS_PER_SECOND);
+    for (const node of kafka.nodes) node.kill("SIGSTOP");
+    try {
+      await writer.write(rows, STALL_ROWS_PER_SECOND);
+    } finally {
+      for (const node of kafka.nodes) node.kill("SIGCONT");
+    }
+    return STALL_ROWS_PER_SECOND + rows;
+  } finally {
+    await writer.close();
+  }
+}
