@@ -7,15 +7,17 @@ import type { KafkaClient } from "./client.ts";
 import { apis } from "./connection.ts";
 import { fetch } from "./fetch.ts";
 import { isDenied } from "./kafka-errors.ts";
-import { produce } from "./producer.ts";
+import { produce } from "./produce-request.ts";
 
 export type Operation = "Describe" | "Write" | "Read" | "Create" | "IdempotentWrite";
 
 const NO_RECORDS = Buffer.alloc(0);
 
 export async function mayWrite(client: KafkaClient, topic: string): Promise<boolean> {
-  const { errorCode } = await produce(client, { topic, partition: 0 }, NO_RECORDS);
-  return !isDenied(errorCode);
+  const connection = await client.leaderConnection(topic, 0);
+  const batch = { topic, partition: 0, bytes: NO_RECORDS };
+  const [result] = await produce(connection, [batch], client.requestTimeoutMs);
+  return !isDenied(result?.errorCode ?? 0);
 }
 
 /** @param offset the end of partition 0. */

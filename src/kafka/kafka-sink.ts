@@ -1,11 +1,11 @@
 /**
  * Kafka as a destination.
  *
- *   write ─▶ topic (made, counted, claimed) ─▶ lane of a partition ─▶ sender ─▶ producer ─▶ Kafka
+ *   write ─▶ topic (made, counted, claimed) ─▶ lane of a partition ─▶ sender ─▶ leader ─▶ Kafka
  *                                               │ after a restart          ╰─▶ delivered, in lane order
  *                                               ╰─▶ tail: skips what has already arrived
  *
- * 1. A partition's messages are sent by one sender, one batch at a time, so no retry changes their order.
+ * 1. Several batches of a partition are under way, and no retry changes their order (sender.ts).
  * 2. Nothing is sent to a partition before its base offset is in the commit log: a restart has to know
  *    where to look for what arrived.
  * 3. A topic's number of partitions is asked for once a run; keys keep their partition.
@@ -41,15 +41,12 @@ export interface KafkaSinkOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly troubles?: Troubles | undefined;
-  /** Producers, each with connections of its own: so many batches are under way at most. */
-  readonly producersMax?: number;
   /** `room` waits while the messages not yet delivered take more. */
   readonly backlogBytesMax?: number;
   readonly batchBytesMax?: number;
   readonly batchRecordsMax?: number;
 }
 
-const PRODUCERS = 4;
 const BACKLOG_BYTES = 16 * 1024 * 1024;
 /** Kafka takes batches of 1,048,588 bytes unless it is told otherwise. */
 const BATCH_BYTES = 900_000;
@@ -71,8 +68,9 @@ export class KafkaSink implements Sink {
   readonly #client: KafkaClient;
   readonly #targets: TargetTopics;
   readonly #routes = new Map<string, Route>();
-  readonly #senders: { readonly sender: Sender; readonly client: KafkaClient }[] = [];
-  readonly #senderOf = new Map<Lane, Sender>();
+  /** Batches have connections of their own: a long poll never holds them up. */
+  readonly #sendingClient: KafkaClient;
+  readonly #sender: Sender;
   readonly #stop = new AbortController();
   readonly #work = new Set<Promise<void>>();
   readonly #room = new Wake();
@@ -87,6 +85,8 @@ export class KafkaSink implements Sink {
     this.#options = options;
     setMaxListeners(0, this.#stop.signal); // Each lane that compares its tail waits on it.
     this.#client = new KafkaClient({ ...options.client, logger });
+    this.#sendingClient = new KafkaClient({ ...options.client, logger });
+    this.#sender = this.#makeSender(this.#sendingClient);
     const topics = new Topics({ client: this.#client, clock, logger, troubles });
     const create = options.createTopics;
     this.#targets = new TargetTopics({
@@ -142,9 +142,9 @@ export class KafkaSink implements Sink {
     this.#stop.abort();
     this.#room.notify();
     this.#client.close();
-    for (const { client } of this.#senders) client.close();
+    this.#sendingClient.close();
     // Everything under way ends with its connections or the signal, at once.
-    await Promise.allSettled([...this.#work, ...this.#senders.map(({ sender }) => sender.idle())]);
+    await Promise.allSettled([...this.#work, this.#sender.idle()]);
   }
 
   #newRoute(topic: string): Route {
@@ -200,43 +200,31 @@ export class KafkaSink implements Sink {
       signal,
     );
     lane.sending = true;
-    if (lane.length > 0) this.#sender(lane).wake(lane);
+    if (lane.length > 0) this.#sender.wake(lane);
   }
 
   #push(lanes: readonly Lane[], message: Message): void {
     const partition = lanes.length === 1 ? 0 : partitionOf(message.partitionKey, lanes.length);
     const lane = lanes[partition] as Lane;
     lane.push(message);
-    if (lane.sending) this.#sender(lane).wake(lane);
+    if (lane.sending) this.#sender.wake(lane);
   }
 
-  /** A lane keeps its sender; the first ones are made as they are needed. */
-  #sender(lane: Lane): Sender {
-    let sender = this.#senderOf.get(lane);
-    if (sender === undefined) {
-      const { producersMax = PRODUCERS } = this.#options;
-      const index = this.#senderOf.size % producersMax;
-      sender = (this.#senders[index] ??= this.#makeSender()).sender;
-      this.#senderOf.set(lane, sender);
-    }
-    return sender;
-  }
-
-  #makeSender(): { sender: Sender; client: KafkaClient } {
+  #makeSender(client: KafkaClient): Sender {
     const { clock, logger, troubles, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
-    const client = new KafkaClient({ ...this.#options.client, logger });
-    const once = __MUTANT__ === "drop-on-error";
     const { compression } = this.#options;
-    const sender = new Sender({
-      producer: new Producer({ client, clock, logger, troubles, once, compression }),
+    return new Sender({
+      client,
+      producer: new Producer({ client, clock, logger, troubles, compression }),
       pipeline,
       limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
+      clock,
+      logger,
       signal: this.#stop.signal,
       delivered: this.#delivered,
       refused: (message, error) => this.#refused(message, error),
       failed: error => this.#fail(error),
     });
-    return { sender, client };
   }
 
   readonly #delivered = (lane: Lane, message: Message, nextOffset: number): void => {

@@ -1,23 +1,24 @@
 /**
- * Sends record batches, each exactly once while the process lives.
+ * Gives record batches their sequence numbers, and sends them until they have arrived.
  *
- * Every batch gets its sequence number once, before the first attempt, and keeps it through all others:
- * the broker appends it once however often it is asked, and answers a repetition with the offset of the
- * first. kafkajs's own producer takes numbers anew for each attempt, which loses messages where two sends
- * overlap.
+ * A batch gets its numbers once, before the first attempt, and keeps them through all others: the broker
+ * appends it once however often it is asked, and answers a repetition with the offset of the first. It
+ * knows the last five batches of each partition, so no more may be under way.
  *
- *   1. One batch of a partition is under way at a time; the next begins when it is known to have arrived.
- *   2. A batch of which the outcome is not known ends the producer id: no number is used twice.
+ *   1. Numbers are taken back only from batches of which it is certain that they were not appended.
+ *   2. A batch of which the outcome stays unknown ends the producer: no number is used twice.
  */
 import type { Clock } from "../core/clock.ts";
-import { TidemarkError, assert } from "../core/errors.ts";
+import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import type { Compression } from "./compression.ts";
-import { apis, definition } from "./connection.ts";
+import { apis } from "./connection.ts";
+import { Gate } from "./gate.ts";
 import { KafkaResponseError, isUnreachable, toKafkaError } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { produce, type PartitionBatch } from "./produce-request.ts";
 import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
-import { retrying, unlessAborted } from "../core/retry.ts";
+import { retrying } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
 
 export interface ProducerOptions {
@@ -26,8 +27,6 @@ export interface ProducerOptions {
   readonly logger: Logger;
   readonly troubles?: Troubles | undefined;
   readonly compression?: Compression | undefined;
-  /** True only in a build that is wrong on purpose: nothing is tried again. */
-  readonly once?: boolean;
 }
 
 export interface SendTarget {
@@ -35,101 +34,128 @@ export interface SendTarget {
   readonly partition: number;
 }
 
+/** A record batch with its numbers. */
+export interface Batch extends PartitionBatch {
+  readonly firstSequence: number;
+  readonly madeMs: number;
+}
+
 interface ProducerId {
   readonly producerId: bigint;
   readonly producerEpoch: number;
-  /** First free sequence number of each partition. */
-  readonly sequences: Map<string, number>;
 }
 
-interface ProduceResult {
-  readonly errorCode: number;
-  readonly baseOffset: string;
-}
-
-interface ProduceAnswer {
-  readonly topics: readonly { readonly partitions: readonly ProduceResult[] }[];
-}
-
-const PRODUCE = 0;
-const PRODUCE_VERSION_MAX = 7;
-/** A larger buffer is not kept; most batches are bounded to less. */
-const SPARE_BYTES_MAX = 2 * 2 ** 20;
 /** Sequence numbers have 31 bits and begin again at 0. */
 const SEQUENCES = 2 ** 31;
+/** A broker forgets the numbers of a partition that nobody wrote to, after a day by default. */
+const NUMBERS_TRUSTED_MS = 8 * 60 * 60_000;
+/** Batches that are sent again, one for each partition, wait for their turn. */
+const ATTEMPTS = 8;
+/** A larger buffer is not kept; most batches are bounded to less. */
+const SPARE_BYTES_MAX = 2 * 2 ** 20;
+const SPARES = 6;
 
 export class Producer {
   readonly #options: ProducerOptions;
+  readonly #attempts = new Gate(ATTEMPTS);
   #id: ProducerId | undefined;
-  readonly #busy = new Set<string>();
-  /** The buffer of a batch that has arrived, for the next one. */
-  #spare: Buffer | undefined;
+  #ended: TidemarkError | undefined;
+  /** First free sequence number of each partition. */
+  readonly #sequences = new Map<string, number>();
+  /** Buffers of batches that have arrived, for the next ones. */
+  readonly #spares: Buffer[] = [];
 
   constructor(options: ProducerOptions) {
     this.#options = options;
   }
 
+  get requestTimeoutMs(): number {
+    return Math.min(30_000, this.#options.client.requestTimeoutMs);
+  }
+
+  /** Has to be awaited before the first batch. */
+  async identify(signal: AbortSignal): Promise<void> {
+    this.#id ??= await this.#initialise(signal);
+  }
+
+  /** Makes a batch with the next numbers of its partition. */
+  make({ topic, partition }: SendTarget, records: readonly OutgoingRecord[]): Batch {
+    if (this.#ended !== undefined) throw this.#ended;
+    const lane = `${topic}/${partition}`;
+    const firstSequence = this.#sequences.get(lane) ?? 0;
+    const { clock, compression } = this.#options;
+    const stamp = { ...(this.#id as ProducerId), firstSequence, timestampMs: clock.wallMs() };
+    const bytes = encodeBatch(records, stamp, this.#spares.pop(), compression);
+    this.#sequences.set(lane, (firstSequence + records.length) % SEQUENCES);
+    return { topic, partition, bytes, firstSequence, madeMs: clock.nowMs() };
+  }
+
+  /** The batch was not appended, nor any after it: its numbers, and theirs, are free again. */
+  takeBack({ topic, partition, firstSequence }: Batch): void {
+    this.#sequences.set(`${topic}/${partition}`, firstSequence);
+  }
+
+  /** The batch has arrived with its first attempt: nobody looks at its bytes any more. */
+  recycle({ bytes }: Batch): void {
+    if (bytes.buffer.byteLength > SPARE_BYTES_MAX || this.#spares.length >= SPARES) return;
+    this.#spares.push(Buffer.from(bytes.buffer));
+  }
+
   /**
-   * Sends one batch, for as long as it takes.
+   * Sends one batch, for as long as it takes. Those of its partition that were made before have arrived,
+   * and no other one is under way.
    *
    * @returns the offset of its first record.
    * @throws TidemarkError MESSAGE_REFUSED if nothing of it was appended and never will be, another code if
    *   the producer cannot go on, or the signal's reason.
    */
+  async deliver(batch: Batch, signal: AbortSignal): Promise<number> {
+    const { client, clock, logger, troubles } = this.#options;
+    const { topic, partition } = batch;
+    try {
+      return await retrying(() => this.#attempts.pass(() => this.#attempt(batch)), {
+        clock,
+        logger,
+        signal,
+        doing: `Sending to topic ${topic}, partition ${partition},`,
+        classify: toKafkaError,
+        onFailure: () => client.forget(topic),
+        troubles,
+        place: { topic, partition },
+        isUnreachable,
+      });
+    } catch (error) {
+      const ours = toKafkaError(error, "Sending to Kafka");
+      if (ours.code !== "MESSAGE_REFUSED") this.#ended ??= ours;
+      throw error;
+    }
+  }
+
+  /** Makes a batch and delivers it. */
   async send(
     target: SendTarget,
     records: readonly OutgoingRecord[],
     signal: AbortSignal,
   ): Promise<number> {
-    const { topic, partition } = target;
-    const lane = `${topic}/${partition}`;
-    assert(!this.#busy.has(lane), `two batches under way to ${lane}`);
-    this.#busy.add(lane);
+    await this.identify(signal);
+    const batch = this.make(target, records);
     try {
-      const id = (this.#id ??= await this.#initialise(signal));
-      const sequence = id.sequences.get(lane) ?? 0;
-      const timestampMs = this.#options.clock.wallMs();
-      const spare = this.#spare;
-      this.#spare = undefined;
-      const stamp = { ...id, firstSequence: sequence, timestampMs };
-      const batch = encodeBatch(records, stamp, spare, this.#options.compression);
-      const baseOffset = await this.#deliver(target, batch, signal);
-      if (batch.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = Buffer.from(batch.buffer);
-      id.sequences.set(lane, (sequence + records.length) % SEQUENCES);
-      return baseOffset;
+      return await this.deliver(batch, signal);
     } catch (error) {
-      // A refused batch was not appended, so its numbers are free; after anything else they are not.
-      const refused = error instanceof TidemarkError && error.code === "MESSAGE_REFUSED";
-      if (!refused) this.#id = undefined;
+      if (isRefusal(error)) this.takeBack(batch);
       throw error;
-    } finally {
-      this.#busy.delete(lane);
     }
   }
 
-  #deliver(target: SendTarget, batch: Buffer, signal: AbortSignal): Promise<number> {
-    const { client, clock, logger, troubles } = this.#options;
-    const { topic, partition } = target;
-    if (this.#options.once === true) {
-      return unlessAborted(() => this.#attempt(target, batch), signal);
-    }
-    return retrying(() => this.#attempt(target, batch), {
-      clock,
-      logger,
-      signal,
-      doing: `Sending to topic ${topic}, partition ${partition},`,
-      classify: toKafkaError,
-      onFailure: () => client.forget(topic),
-      troubles,
-      place: { topic, partition },
-      isUnreachable,
-    });
-  }
-
-  async #attempt(target: SendTarget, batch: Buffer): Promise<number> {
-    const result = await produce(this.#options.client, target, batch);
-    if (result.errorCode !== 0) throw new KafkaResponseError(result.errorCode, "Produce");
-    return Number(result.baseOffset);
+  async #attempt(batch: Batch): Promise<number> {
+    const { client, clock } = this.#options;
+    const { topic, partition } = batch;
+    if (clock.nowMs() - batch.madeMs > NUMBERS_TRUSTED_MS) throw outlived(batch);
+    const connection = await client.leaderConnection(topic, partition);
+    const [result] = await produce(connection, [batch], this.requestTimeoutMs);
+    const { errorCode = 0, baseOffset } = result ?? {};
+    if (errorCode !== 0) throw new KafkaResponseError(errorCode, "Produce");
+    return Number(baseOffset);
   }
 
   async #initialise(signal: AbortSignal): Promise<ProducerId> {
@@ -144,7 +170,7 @@ export class Producer {
       };
       if (answer.errorCode !== 0) throw new KafkaResponseError(answer.errorCode, "InitProducerId");
       const { producerEpoch } = answer;
-      return { producerId: BigInt(answer.producerId), producerEpoch, sequences: new Map() };
+      return { producerId: BigInt(answer.producerId), producerEpoch };
     };
     const doing = "Asking Kafka for a producer id";
     const classify = toKafkaError;
@@ -153,42 +179,15 @@ export class Producer {
   }
 }
 
-/** Sends one batch once. What the broker says about it is not looked at. */
-export async function produce(
-  client: KafkaClient,
-  { topic, partition }: SendTarget,
-  batch: Buffer,
-): Promise<ProduceResult> {
-  const connection = await client.leaderConnection(topic, partition);
-  const apiVersion = connection.version(PRODUCE, PRODUCE_VERSION_MAX);
-  const timeoutMs = Math.min(30_000, client.requestTimeoutMs);
-  const head = produceHead({ topic, partition }, batch.length, timeoutMs);
-  const answer = (await connection.send(
-    { apiKey: PRODUCE, apiVersion, apiName: "Produce" },
-    [head, batch],
-    definition("Produce", apiVersion)({ topicData: [] }).response,
-  )) as ProduceAnswer;
-  const result = answer.topics[0]?.partitions[0];
-  assert(result !== undefined, "Kafka's answer to a produce request names no partition");
-  return result;
+export function isRefusal(thrown: unknown): thrown is TidemarkError {
+  return thrown instanceof TidemarkError && thrown.code === "MESSAGE_REFUSED";
 }
 
-/** Produce request, versions 3 to 8, up to its batch: no transaction, all replicas, one partition. */
-function produceHead(
-  { topic, partition }: SendTarget,
-  batchBytes: number,
-  timeoutMs: number,
-): Buffer {
-  const name = Buffer.from(topic);
-  const head = Buffer.allocUnsafe(2 + 2 + 4 + 4 + 2 + name.length + 4 + 4 + 4);
-  let at = head.writeInt16BE(-1, 0);
-  at = head.writeInt16BE(-1, at);
-  at = head.writeInt32BE(timeoutMs, at);
-  at = head.writeInt32BE(1, at);
-  at = head.writeInt16BE(name.length, at);
-  at += name.copy(head, at);
-  at = head.writeInt32BE(1, at);
-  at = head.writeInt32BE(partition, at);
-  head.writeInt32BE(batchBytes, at);
-  return head;
+/** Sent again now, it might be appended a second time: what has arrived is read instead. */
+function outlived({ topic, partition }: Batch): TidemarkError {
+  return new TidemarkError(
+    "SINK_OUTCOME_UNKNOWN",
+    `A batch to topic ${topic}, partition ${partition}, is under way for so long that Kafka may have ` +
+      "forgotten its numbers. The pipeline begins again from its commit log.",
+  );
 }
