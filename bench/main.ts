@@ -1,18 +1,19 @@
 /** `npm run bench`: see options.ts for its scenarios and options. */
-import { benchCompare } from "./compare.ts";
-import { benchStart } from "./start.ts";
 import { ServicesError } from "../tools/services/failure.ts";
 import { stopAll } from "../tools/services/services.ts";
 import { Failure, Interrupted } from "../tools/demo/failure.ts";
 import { CatchUp } from "./catch-up.ts";
+import { benchCompare } from "./compare.ts";
 import { benchDecode } from "./decode.ts";
 import { benchLatency } from "./latency.ts";
 import { benchMemory } from "./memory.ts";
-import { parseOptions, usage, type BenchOptions } from "./options.ts";
+import { isPublished, parseOptions, usage, type BenchOptions } from "./options.ts";
+import { record } from "./results.ts";
+import { benchStart } from "./start.ts";
 
 async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
-  if (!options) {
+  const runs = parseOptions(process.argv.slice(2));
+  if (!runs) {
     process.stdout.write(usage);
     return;
   }
@@ -21,11 +22,16 @@ async function main(): Promise<void> {
     const seconds = ((performance.now() - bornAt) / 1000).toFixed(1).padStart(6);
     process.stderr.write(`${seconds} s  ${text}\n`);
   };
-  try {
-    const result = await Promise.race([measured(options, say), interrupted()]);
-    process.stdout.write(`${options.json ? JSON.stringify(result) : described(result)}\n`);
-  } finally {
-    await stopAll();
+  const interruption = interrupted();
+  for (const options of runs) {
+    try {
+      const result = await Promise.race([measured(options, say), interruption]);
+      process.stdout.write(`${options.json ? JSON.stringify(result) : described(result)}\n`);
+      const { scenario } = options;
+      if (options.write && isPublished(scenario)) await record(scenario, result);
+    } finally {
+      await stopAll();
+    }
   }
 }
 

@@ -14,6 +14,7 @@ others
   start              from the start to the first record, with 10,000 tables on the server
   memory             the most of it, through large transactions and a broker that stands still
   compare            catching up, beside Debezium Server, go-mysql and mysqlbinlog --raw
+  all                those that docs/performance.md shows, and writes them there
 
   --transactions N   of the workload; 10 make 121 row changes (default 20000: 242,000)
   --rounds N         measure N times and print the median
@@ -21,6 +22,7 @@ others
   --profile FOLDER   let Node write a CPU profile of Tidemark there (slows it down)
   --node-arg ARG     for Tidemark's Node, such as --node-arg=--max-semi-space-size=32; repeatable
   --quick            smaller and shorter: shows that it works, not how fast
+  --write            put the result into docs/performance.md, its chart and performance.json
   --json             the result as one line of JSON on stdout, progress on stderr
 `;
 
@@ -37,6 +39,14 @@ const defaultRounds = {
 export type Scenario = keyof typeof defaultRounds;
 export const scenarios = Object.keys(defaultRounds) as Scenario[];
 
+/** In the order in which `all` runs them. */
+const published = ["compare", "latency", "start", "memory", "decode"] as const;
+export type Published = (typeof published)[number];
+
+export function isPublished(scenario: Scenario): scenario is Published {
+  return published.some(name => name === scenario);
+}
+
 export interface BenchOptions {
   readonly scenario: Scenario;
   readonly transactions: number;
@@ -45,30 +55,39 @@ export interface BenchOptions {
   readonly profile: string | undefined;
   readonly nodeArgs: readonly string[];
   readonly quick: boolean;
+  readonly write: boolean;
   readonly json: boolean;
 }
 
-/** Undefined if only help is asked for. */
-export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+/** One of each scenario to run; undefined if only help is asked for. */
+export function parseOptions(args: readonly string[]): readonly BenchOptions[] | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
-  const [named, ...more] = positionals;
-  const scenario = scenarios.find(name => name === named);
-  if (scenario === undefined || more.length > 0) {
+  const [named = "", ...more] = positionals;
+  const chosen = named === "all" ? published : scenarios.filter(name => name === named);
+  if (chosen.length === 0 || more.length > 0) {
     throw new Failure(
-      `Name one scenario, such as npm run bench -- kafka: ${scenarios.join(", ")}.`,
+      `Name one scenario, such as npm run bench -- kafka: ${scenarios.join(", ")}, or all.`,
     );
   }
-  return {
-    scenario,
-    transactions: whole("--transactions", values.transactions, [10, 10_000_000]),
-    rounds: whole("--rounds", values.rounds ?? String(defaultRounds[scenario]), [1, 20]),
-    partitions: whole("--partitions", values.partitions, [1, 100]),
-    profile: values.profile,
-    nodeArgs: values.nodeArgs,
-    quick: values.quick,
-    json: values.json,
-  };
+  const write = values.write || named === "all";
+  if (write && values.quick) throw new Failure("What --quick measures is not for the page.");
+  return chosen.map(scenario => {
+    if (write && !isPublished(scenario)) {
+      throw new Failure(`The page shows no scenario ${scenario}: ${published.join(", ")}.`);
+    }
+    return {
+      scenario,
+      transactions: whole("--transactions", values.transactions, [10, 10_000_000]),
+      rounds: whole("--rounds", values.rounds ?? String(defaultRounds[scenario]), [1, 20]),
+      partitions: whole("--partitions", values.partitions, [1, 100]),
+      profile: values.profile,
+      nodeArgs: values.nodeArgs,
+      quick: values.quick,
+      write,
+      json: values.json,
+    };
+  });
 }
 
 interface Parsed {
@@ -79,6 +98,7 @@ interface Parsed {
     readonly profile: string | undefined;
     readonly nodeArgs: readonly string[];
     readonly quick: boolean;
+    readonly write: boolean;
     readonly json: boolean;
     readonly help: boolean;
   };
@@ -97,6 +117,7 @@ function parse(args: readonly string[]): Parsed {
         profile: { type: "string" },
         "node-arg": { type: "string", multiple: true, default: [] },
         quick: { type: "boolean", default: false },
+        write: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },

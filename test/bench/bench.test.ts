@@ -61,23 +61,36 @@ test("the median of an even number of rounds lies between the middle two", () =>
 
 describe("the options of the benchmarks", () => {
   test("have defaults", () => {
-    expect(parseOptions(["kafka", "--json"])).toEqual({
-      scenario: "kafka",
-      transactions: 20_000,
-      rounds: 1,
-      partitions: 1,
-      profile: undefined,
-      nodeArgs: [],
-      quick: false,
-      json: true,
-    });
+    expect(parseOptions(["kafka", "--json"])).toEqual([
+      {
+        scenario: "kafka",
+        transactions: 20_000,
+        rounds: 1,
+        partitions: 1,
+        profile: undefined,
+        nodeArgs: [],
+        quick: false,
+        write: false,
+        json: true,
+      },
+    ]);
   });
 
-  test.each([[[]], [["sqs"]], [["kafka", "file"]], [["kafka", "--rounds", "0"]]])(
-    "refuse %j in one sentence",
-    args => {
-      expect(() => parseOptions(args)).toThrow(Failure);
-      expect(() => parseOptions(args)).toThrow(/^[^\n]{10,120}\.$/);
-    },
-  );
+  test("name all that the page shows at once", () => {
+    const runs = parseOptions(["all"]) ?? [];
+    expect(runs.map(({ scenario }) => scenario)).toContain("compare");
+    expect(runs.every(({ write }) => write)).toBe(true);
+  });
+
+  test.each([
+    [[]],
+    [["sqs"]],
+    [["kafka", "file"]],
+    [["kafka", "--rounds", "0"]],
+    [["all", "--quick"]],
+    [["kafka", "--write"]],
+  ])("refuse %j in one sentence", args => {
+    expect(() => parseOptions(args)).toThrow(Failure);
+    expect(() => parseOptions(args)).toThrow(/^[^\n]{10,120}\.$/);
+  });
 });
