@@ -54,22 +54,31 @@ export async function killedAgainAndAgain(
 }
 
 async function killFrozen(campaign: Campaign): Promise<void> {
-  const { kafka, destination } = campaign.setup;
-  if (!kafka && !destination) {
+  if (!campaign.setup.kafka && !campaign.setup.destination) {
     await campaign.kill();
     return;
   }
   campaign.assertRunning();
+  await freezeAll(campaign, async () => {
+    await sleep(campaign.random.int(200, 1_000));
+    await campaign.product.kill();
+  });
+  await campaign.countKill();
+}
+
+/** Stops every server of the destination while something is done. */
+export async function freezeAll(
+  { setup }: Campaign,
+  meanwhile: () => Promise<void>,
+): Promise<void> {
   const freeze = (signal: "SIGSTOP" | "SIGCONT"): void => {
-    for (const node of kafka?.nodes ?? []) node.kill(signal);
-    destination?.freeze(signal);
+    for (const node of setup.kafka?.nodes ?? []) node.kill(signal);
+    setup.destination?.freeze(signal);
   };
   freeze("SIGSTOP");
   try {
-    await sleep(campaign.random.int(200, 1_000));
-    await campaign.product.kill();
+    await meanwhile();
   } finally {
     freeze("SIGCONT");
   }
-  await campaign.countKill();
 }

@@ -3,6 +3,7 @@ import type { Check } from "./check.ts";
 import { compare } from "./compare.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
+import { pipelined } from "./pipelined.ts";
 import { start } from "./start.ts";
 
 export const speedChecks = {
@@ -10,4 +11,5 @@ export const speedChecks = {
   latency,
   start,
   memory,
+  pipelined,
 } as const satisfies Record<string, Check>;
