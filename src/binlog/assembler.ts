@@ -19,7 +19,7 @@ import type { Boundary, SourcePosition, TablePart, TransactionPart } from "../co
 import type { Change, Entry, Mark, RowsOrigin, Transaction } from "../core/entry.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
-import { tableId, type Rows } from "../core/rows.ts";
+import { tableId, type Rows, type TableShape } from "../core/rows.ts";
 import type { BinlogEvent, DumpStart } from "./reader.ts";
 
 type Event<K extends BinlogEvent["kind"]> = Extract<BinlogEvent, { kind: K }>;
@@ -43,6 +43,7 @@ export interface AssemblerOptions {
 const CHANGE_BYTES = 768;
 /** Entries that carry no rows are cut at this many GTIDs, so that their marks stay small. */
 const GTIDS_MAX = 1000;
+const NONE: readonly Entry[] = [];
 
 /** A part of a table that still grows. */
 type CountedRows = { -readonly [K in keyof TablePart]: TablePart[K] };
@@ -58,6 +59,9 @@ interface OpenTransaction extends Transaction {
   begun: boolean;
   /** Captured rows seen so far, by table. */
   readonly tables: Map<string, CountedRows>;
+  /** The table of the rows before, and its part of `tables`: looking that up by name costs more. */
+  lastTable: TableShape | undefined;
+  lastCounted: CountedRows | undefined;
   /** What is dropped from it because it is in entries already. */
   readonly released: Readonly<Record<string, TablePart>> | undefined;
 }
@@ -126,10 +130,10 @@ export class Assembler {
         return this.#onFile(event);
       case "gtid":
         this.#open(event.gtid, event.position, event.committedAtUs);
-        return [];
+        return NONE;
       case "begin":
         this.#onBegin(event);
-        return [];
+        return NONE;
       case "rows":
         return this.#onRows(event);
       case "commit":
@@ -137,10 +141,10 @@ export class Assembler {
       case "rollback":
         return this.#onRollback(event);
       case "statement":
-        return this.#transaction?.begun === true ? [] : this.#finish(event);
+        return this.#transaction?.begun === true ? NONE : this.#finish(event);
       case "heartbeat":
         this.#onHeartbeat(event.nextPosition);
-        return [];
+        return NONE;
     }
   }
 
@@ -207,6 +211,8 @@ export class Assembler {
       thread: undefined,
       begun: false,
       tables: new Map(),
+      lastTable: undefined,
+      lastCounted: undefined,
       released: part?.tables,
     };
     return this.#transaction;
@@ -226,13 +232,14 @@ export class Assembler {
         `The rows event at ${this.#file}:${event.position} stands outside a transaction.`,
       );
     }
-    if (this.#passOver) return [];
+    if (this.#passOver) return NONE;
     const first = this.#dropReleased(event, transaction);
     for (let from = first; from < event.rows.count;) from = this.#take(event, from);
     return this.#takeReady();
   }
 
   #takeReady(): readonly Entry[] {
+    if (this.#ready.length === 0) return NONE;
     const ready = this.#ready;
     this.#ready = [];
     return ready;
@@ -289,14 +296,18 @@ export class Assembler {
   #hold(event: Event<"rows">, first: number, count: number, bytes: number): void {
     const transaction = this.#transaction;
     if (transaction === undefined || count === 0) return;
-    const known = countedRows(transaction, tableId(event.rows.table));
+    const { rows } = event;
+    if (rows.table !== transaction.lastTable) {
+      transaction.lastTable = rows.table;
+      transaction.lastCounted = countedRows(transaction, tableId(rows.table));
+    }
+    const known = transaction.lastCounted as CountedRows;
     const origin: RowsOrigin = {
       file: this.#file,
       position: event.position,
       serverId: event.serverId,
       timestampS: event.timestampS,
     };
-    const { rows } = event;
     const firstNumber = known.rows;
     const endsTransaction = false;
     this.#changes.push({ transaction, origin, rows, first, count, firstNumber, endsTransaction });
@@ -346,7 +357,7 @@ export class Assembler {
     this.#marked = true;
     const last = this.#changes.at(-1);
     if (last) last.endsTransaction = true;
-    return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : [];
+    return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
   }
 
   /** A heartbeat moves the position outside transactions only, and the set never. */

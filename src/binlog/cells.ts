@@ -136,7 +136,7 @@ export function jsonForm(prefix: number): StoredForm {
   const writeJson: NonNullable<StoredForm["writeJson"]> = (out, data, start, length) => {
     if (length > 0 && data[start] === JSON_AS_TEXT) {
       out.any(data.toString("utf8", start + 1, start + length));
-    } else writeJsonText(out, data.subarray(start, start + length));
+    } else writeJsonText(out, data, start, start + length);
   };
   const text: Text = (data, start, length) =>
     collectText(out => writeJson(out, data, start, length));

@@ -35,11 +35,16 @@ export function collectText(write: (out: JsonTextTarget) => void): string {
   return plain.content;
 }
 
-/** The same, piece by piece. */
-export function writeJsonText(out: JsonTextTarget, document: Buffer): void {
+/** The same, piece by piece, of the document in `source` from `start` to before `end`. */
+export function writeJsonText(
+  out: JsonTextTarget,
+  source: Buffer,
+  start = 0,
+  end = source.length,
+): void {
   // MySQL itself shows a document of no bytes, which INSERT IGNORE can leave behind, as null.
-  if (document.length === 0) out.plain("null");
-  else new JsonText(out, document).value(document.readUInt8(0), 1, 1);
+  if (start === end) out.plain("null");
+  else new JsonText(out, source, start, end).value(source.readUInt8(start), start + 1, 1);
 }
 
 class PlainText implements JsonTextTarget {
@@ -62,19 +67,24 @@ class PlainText implements JsonTextTarget {
   }
 }
 
-/** Offsets in a damaged document can lead anywhere, also back to where they stand. */
+/**
+ * Offsets in a damaged document can lead anywhere: back to where they stand, or behind the document, where
+ * other rows are. So whatever is read is asked for first.
+ */
 class JsonText {
   readonly #out: JsonTextTarget;
   readonly #source: Buffer;
+  readonly #end: number;
   /** Every byte belongs to one value; a document that takes more of them shows some again and again. */
   #bytesLeft: number;
   /** Where the bytes end that `#variableBytes` has found. */
   #variableEnd = 0;
 
-  constructor(out: JsonTextTarget, source: Buffer) {
+  constructor(out: JsonTextTarget, source: Buffer, start: number, end: number) {
     this.#out = out;
     this.#source = source;
-    this.#bytesLeft = source.length;
+    this.#end = end;
+    this.#bytesLeft = end - start;
   }
 
   value(type: number, at: number, depth: number): void {
@@ -90,28 +100,28 @@ class JsonText {
         this.#container(at, false, type === 3, depth);
         return;
       case 4:
-        out.plain(literalText(source.readUInt8(at)));
+        out.plain(literalText(source.readUInt8(this.#within(at, 1))));
         return;
       case 5:
-        out.integer(source.readInt16LE(at));
+        out.integer(source.readInt16LE(this.#within(at, 2)));
         return;
       case 6:
-        out.integer(source.readUInt16LE(at));
+        out.integer(source.readUInt16LE(this.#within(at, 2)));
         return;
       case 7:
-        out.integer(source.readInt32LE(at));
+        out.integer(source.readInt32LE(this.#within(at, 4)));
         return;
       case 8:
-        out.integer(source.readUInt32LE(at));
+        out.integer(source.readUInt32LE(this.#within(at, 4)));
         return;
       case 9:
-        out.plain(String(source.readBigInt64LE(at)));
+        out.plain(String(source.readBigInt64LE(this.#within(at, 8))));
         return;
       case 10:
-        out.plain(String(source.readBigUInt64LE(at)));
+        out.plain(String(source.readBigUInt64LE(this.#within(at, 8))));
         return;
       case 11:
-        out.plain(jsonDoubleText(source.readDoubleLE(at)));
+        out.plain(jsonDoubleText(source.readDoubleLE(this.#within(at, 8))));
         return;
       case 12: {
         const start = this.#variableBytes(at);
@@ -119,9 +129,9 @@ class JsonText {
         return;
       }
       case 15: {
+        const opaque = source.readUInt8(this.#within(at, 1));
         const start = this.#variableBytes(at + 1);
-        const data = source.subarray(start, this.#variableEnd);
-        out.any(opaqueText(source.readUInt8(at), data));
+        out.any(opaqueText(opaque, source.subarray(start, this.#variableEnd)));
         return;
       }
       default:
@@ -147,13 +157,13 @@ class JsonText {
       if (isObject) {
         const key = keys + i * (width + 2);
         const start = at + this.#uint(key, isLarge);
-        const end = start + source.readUInt16LE(key + width);
+        const end = start + source.readUInt16LE(this.#within(key + width, 2));
         this.#require(start, end);
         out.string(source, start, end);
         out.plain(": ");
       }
       const entry = values + i * (width + 1);
-      const type = source.readUInt8(entry);
+      const type = source.readUInt8(this.#within(entry, 1));
       const isInline = type >= INLINE_MIN && type <= inlineMax;
       this.value(type, isInline ? entry + 1 : at + this.#uint(entry + 1, isLarge), depth + 1);
     }
@@ -161,14 +171,23 @@ class JsonText {
   }
 
   #uint(at: number, isLarge: boolean): number {
-    return isLarge ? this.#source.readUInt32LE(at) : this.#source.readUInt16LE(at);
+    const source = this.#source;
+    return isLarge
+      ? source.readUInt32LE(this.#within(at, 4))
+      : source.readUInt16LE(this.#within(at, 2));
+  }
+
+  /** The place of so many bytes, if the document holds them. */
+  #within(at: number, bytes: number): number {
+    if (at + bytes > this.#end) throw new EventFault("it holds JSON that is cut short");
+    return at;
   }
 
   /** Where bytes with their length in front begin: seven bits a byte, lowest first. */
   #variableBytes(at: number): number {
     let length = 0;
     for (let i = 0; i < 5; i += 1) {
-      const byte = this.#source.readUInt8(at + i);
+      const byte = this.#source.readUInt8(this.#within(at + i, 1));
       length += (byte & 0x7f) * 2 ** (7 * i);
       if (byte >= 0x80) continue;
       const start = at + i + 1;
@@ -181,7 +200,7 @@ class JsonText {
 
   /** That these bytes are there, and were not shown before. */
   #require(start: number, end: number): void {
-    if (end > this.#source.length) throw new EventFault("it holds JSON that is cut short");
+    if (end > this.#end) throw new EventFault("it holds JSON that is cut short");
     this.#spend(end - start);
   }
 

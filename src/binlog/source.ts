@@ -83,8 +83,10 @@ export class BinlogSource {
     for await (const events of reader.events(start, signal)) {
       const entries: Entry[] = [];
       try {
-        for (const event of events) entries.push(...assembler.push(event));
-        entries.push(...assembler.flush());
+        for (const event of events) {
+          for (const entry of assembler.push(event)) entries.push(entry);
+        }
+        for (const entry of assembler.flush()) entries.push(entry);
       } catch (thrown) {
         if (entries.length > 0) yield entries;
         throw thrown;

@@ -38,13 +38,22 @@ interface TableWriters {
 
 /** The parts of `source` around position and row, which are mostly the same for a whole transaction. */
 interface SourceParts {
-  readonly file: string;
-  readonly serverId: number;
+  readonly place: SourcePlace;
   readonly timestampS: number;
   readonly transaction: Transaction;
-  readonly table: TableShape;
   readonly head: Buffer;
   readonly tail: Buffer;
+}
+
+/** What stays the same from one transaction to the next, as text between times and GTID. */
+interface SourcePlace {
+  readonly file: string;
+  readonly serverId: number;
+  readonly table: TableShape;
+  readonly start: string;
+  readonly database: string;
+  readonly tableName: string;
+  readonly position: string;
 }
 
 const WRITERS = { canonical: valueWriter, stored: storedWriter };
@@ -156,33 +165,43 @@ export class DebeziumFormat implements Format {
 
   /** Rows come in the order of the binlog, so remembering the last one is enough. */
   #source({ origin, transaction, rows: { table } }: Change): SourceParts {
-    const { file, serverId, timestampS } = origin;
+    const { timestampS } = origin;
+    const place = this.#place(origin, table);
     const last = this.#lastSource;
     if (
       last?.transaction === transaction &&
-      last.table === table &&
-      last.timestampS === timestampS &&
-      last.serverId === serverId &&
-      last.file === file
+      last.place === place &&
+      last.timestampS === timestampS
     ) {
       return last;
     }
     const { thread } = transaction;
-    const head = Buffer.from(this.#sourceHead(origin, transaction, table));
+    const head = Buffer.from(sourceHead(place, transaction, timestampS));
     const tail = Buffer.from(`,"thread":${thread ?? "null"},"query":null}`);
-    this.#lastSource = { file, serverId, timestampS, transaction, table, head, tail };
+    this.#lastSource = { place, timestampS, transaction, head, tail };
     return this.#lastSource;
   }
 
-  #sourceHead(origin: RowsOrigin, transaction: Transaction, table: TableShape): string {
-    // The header of an event holds seconds; MySQL adds the moment of the commit to the GTID.
-    const tsUs = transaction.committedAtUs ?? origin.timestampS * 1_000_000;
-    const tsMs = Math.floor(tsUs / 1000);
-    return (
-      `${this.#sourceStart},"ts_ms":${tsMs},"snapshot":"false","db":${JSON.stringify(table.database)},` +
-      `"sequence":null,"ts_us":${tsUs},"ts_ns":${tsUs}${tsUs === 0 ? "" : "000"},` +
-      `"table":${JSON.stringify(table.name)},"server_id":${origin.serverId},` +
-      `"gtid":${JSON.stringify(transaction.gtid ?? null)},"file":${JSON.stringify(origin.file)},"pos":`
-    );
+  #place({ file, serverId }: RowsOrigin, table: TableShape): SourcePlace {
+    const last = this.#lastSource?.place;
+    if (last?.table === table && last.file === file && last.serverId === serverId) return last;
+    return {
+      ...{ file, serverId, table },
+      start: `${this.#sourceStart},"ts_ms":`,
+      database: `,"snapshot":"false","db":${JSON.stringify(table.database)},"sequence":null,"ts_us":`,
+      tableName: `,"table":${JSON.stringify(table.name)},"server_id":${serverId},"gtid":`,
+      position: `,"file":${JSON.stringify(file)},"pos":`,
+    };
   }
+}
+
+function sourceHead(place: SourcePlace, transaction: Transaction, timestampS: number): string {
+  const { gtid, committedAtUs } = transaction;
+  // The header of an event holds seconds; MySQL adds the moment of the commit to the GTID.
+  const tsUs = committedAtUs ?? timestampS * 1_000_000;
+  const tsMs = Math.floor(tsUs / 1000);
+  return (
+    `${place.start}${tsMs}${place.database}${tsUs},"ts_ns":${tsUs}${tsUs === 0 ? "" : "000"}` +
+    `${place.tableName}${gtid === undefined ? "null" : JSON.stringify(gtid)}${place.position}`
+  );
 }

@@ -11,8 +11,9 @@ import { JsonInString } from "./json-in-string.ts";
 
 /** Large enough that few are made, small enough that one message which waits long holds little. */
 const CHUNK_BYTES = 64 * 1024;
-/** Up to this length a loop beats the call into Buffer.set. */
-const SHORT_BYTES = 24;
+/** Up to this length a loop beats the call into Buffer.set, and that into Buffer.write. */
+const SHORT_BYTES = 12;
+const SHORT_TEXT = 24;
 const BILLION = 1_000_000_000;
 
 const QUOTE = 0x22;
@@ -133,7 +134,7 @@ export class JsonWriter {
   ascii(text: string): void {
     const { length } = text;
     this.#reserve(length);
-    if (length <= SHORT_BYTES) {
+    if (length <= SHORT_TEXT) {
       const buffer = this.#buffer;
       let end = this.#end;
       for (let i = 0; i < length; i++) buffer[end++] = text.charCodeAt(i);

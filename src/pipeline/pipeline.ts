@@ -55,9 +55,10 @@ export async function runStages(stages: Stages, { soft, hard }: StopSignals): Pr
       const readMs = Math.round(clock.nowMs());
       for (const entry of entries) {
         const rows = vitals.countRead(entry);
-        await pending.room(stop);
-        await waiting.room(entry.bytes, stop);
-        await watcher.current(stop);
+        // Mostly there is nothing to wait for, and a promise for each would cost more than asking.
+        if (pending.isFull) await pending.room(stop);
+        if (!waiting.hasRoomFor(entry.bytes)) await waiting.room(entry.bytes, stop);
+        if (!watcher.isCurrent) await watcher.current(stop);
         waiting.push(entry, rows, readMs);
         pending.push(entry);
       }

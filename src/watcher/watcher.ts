@@ -102,11 +102,12 @@ export class Watcher {
 
   /** Resolves while the commit log keeps up; otherwise when the next write has succeeded. */
   current(signal: AbortSignal): Promise<void> {
+    return this.#written.until(() => this.isCurrent, signal);
+  }
+
+  get isCurrent(): boolean {
     const { clock, stallMs } = this.#options;
-    return this.#written.until(
-      () => this.#behindSinceMs === undefined || clock.nowMs() - this.#behindSinceMs < stallMs,
-      signal,
-    );
+    return this.#behindSinceMs === undefined || clock.nowMs() - this.#behindSinceMs < stallMs;
   }
 
   /** Everything was acknowledged: write the final position, and end. */

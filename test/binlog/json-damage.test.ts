@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { EventFault } from "../../src/binlog/event-fault.ts";
 import { applyJsonDiffs } from "../../src/binlog/json-diff.ts";
-import { jsonText } from "../../src/binlog/json-text.ts";
+import { collectText, jsonText, writeJsonText } from "../../src/binlog/json-text.ts";
 
 const SMALL_ARRAY = 2;
 const TRUE = [4, 1, 0];
@@ -38,6 +38,19 @@ describe("a document", () => {
     const before = performance.now();
     expect(() => jsonText(Buffer.from([...bytes, 1, 0, 7, 0, ...TRUE]))).toThrow(/parts overlap/);
     expect(performance.now() - before).toBeLessThan(1_000);
+  });
+
+  test("that is cut short is a fault, also where the bytes behind it would fit", () => {
+    const [int, double, text] = [
+      [7, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0, 0xf0, 0x3f],
+      [3, 0x61, 0x62, 0x63],
+    ] as const;
+    const head = [SMALL_ARRAY, 4, 0, 0, 0, 12, 16, 0, 7, 20, 0, 5, 1, 0, 11, 24, 0];
+    const row = Buffer.from([...head, ...text, ...int, ...double]);
+    const shown = (end: number): string => collectText(out => writeJsonText(out, row, 0, end));
+    expect(shown(row.length)).toBe('["abc", 7, 1, 1.0]');
+    for (let end = 1; end < row.length; end += 1) expect(() => shown(end)).toThrow(EventFault);
   });
 
   test("is not changed at a place that is deeper than any", () => {
