@@ -14,6 +14,7 @@ import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/service
 import { ArrivalWatch } from "./arrival-watch.ts";
 import type { BenchOptions } from "./options.ts";
 import { hasBegun, makePipeline, mysqlArgs, openSource } from "./pipeline.ts";
+import { rounded } from "./round.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { KafkaTarget } from "./target.ts";
 
@@ -24,6 +25,8 @@ export type Delays = {
   /** What the writer reached of what was asked for. */
   readonly rows_per_s: number;
   readonly rows: number;
+  /** Of Tidemark, for these rows. */
+  readonly cpu_s: number;
 };
 
 export interface LatencyResult {
@@ -95,13 +98,20 @@ async function measure(
     await watch.start({ brokers: kafka.brokers, topic: `${name}.bench.orders` });
     const warm = await writer.write((warmMs * ROWS_PER_SECOND) / 1_000, ROWS_PER_SECOND);
     const rows = (countedMs * ROWS_PER_SECOND) / 1_000;
+    const cpuBefore = tidemark.cpuSeconds();
     const written = await writer.write(rows, ROWS_PER_SECOND);
+    const cpu_s = rounded(tidemark.cpuSeconds() - cpuBefore, 2);
     const last = 1 + warm.committedAt.size + rows;
     const arrivedAt = await watch.through(last);
     const delays = Array.from(written.committedAt, ([id, at]) => (arrivedAt.get(id) ?? NaN) - at);
     if (delays.some(Number.isNaN)) throw new Failure(`Of ${rows} rows, some did not arrive.`);
     await tidemark.stop();
-    return { ...spread(delays), rows_per_s: Math.round(rows / written.seconds), rows };
+    return {
+      ...spread(delays),
+      rows_per_s: Math.round(rows / written.seconds),
+      rows,
+      cpu_s,
+    };
   } finally {
     watch.stop();
     await writer.close();

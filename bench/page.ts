@@ -63,8 +63,8 @@ function latency({ latency: recorded }: Results): string {
     recorded,
     "From COMMIT's OK at the client to the consumer's callback, at 1,000 transactions of one row a second.",
     table(
-      ["", "median ms", "99 of 100 below ms", "longest ms", "rows"],
-      rows.map(([name, of]) => [name, of.p50_ms, of.p99_ms, of.max_ms, of.rows]),
+      ["", "median ms", "99 of 100 below ms", "longest ms", "rows", "CPU s"],
+      rows.map(([name, of]) => [name, of.p50_ms, of.p99_ms, of.max_ms, of.rows, of.cpu_s]),
     ),
   );
 }

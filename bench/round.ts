@@ -49,7 +49,8 @@ const LOOK_INTERVAL_MS = 40;
 interface Look {
   readonly at: number;
   readonly progress: number;
-  readonly cpuSeconds: number;
+  /** Undefined while the process is not known yet. */
+  readonly cpuSeconds: number | undefined;
 }
 
 export async function measure(
@@ -60,8 +61,8 @@ export async function measure(
   const startedAt = performance.now();
   let failure: Error | undefined;
   contender.start().catch((error: unknown) => (failure = error as Error));
-  let before: Look = { at: startedAt, progress: 0, cpuSeconds: 0 };
-  let first: { readonly at: number; readonly cpuSeconds: number } | undefined;
+  let before: Look = { at: startedAt, progress: 0, cpuSeconds: undefined };
+  let first: { readonly at: number; cpuSeconds: number | undefined } | undefined;
   let last = before;
   for (;;) {
     await sleep(lookIntervalMs);
@@ -77,6 +78,7 @@ export async function measure(
     };
     // What was used for the first messages counts, and what was used for the start does not.
     if (progress > nothing) first ??= { at, cpuSeconds: before.cpuSeconds };
+    if (first !== undefined) first.cpuSeconds ??= look.cpuSeconds;
     // Up to here, so that the quiet time at the end costs nothing.
     if (progress > last.progress) last = look;
     before = look;
@@ -88,11 +90,12 @@ export async function measure(
       );
     }
   }
+  const { cpuSeconds: used = 0 } = last;
   return {
     seconds: (last.at - startedAt) / 1000,
     streamingSeconds: (last.at - (first?.at ?? startedAt)) / 1000,
-    cpuSeconds: last.cpuSeconds,
-    streamingCpuSeconds: last.cpuSeconds - (first?.cpuSeconds ?? 0),
+    cpuSeconds: used,
+    streamingCpuSeconds: used - (first?.cpuSeconds ?? 0),
     peakRssMb: contender.pid === undefined ? 0 : peakRssMb(contender.pid),
   };
 }

@@ -72,8 +72,11 @@ export class Servers {
     await three?.stop();
   }
 
-  stop(): Promise<void> {
-    return stopAll();
+  /** A check that asks for one later gets a new one. */
+  async stop(): Promise<void> {
+    this.#mysqls.clear();
+    this.#one = this.#three = this.#elasticmq = this.#rabbitmq = undefined;
+    await stopAll();
   }
 }
 

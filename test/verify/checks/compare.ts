@@ -12,7 +12,8 @@ const TO_RAW_MIN = 0.6;
 const SECOND_RATIO_MIN = 7;
 const SECOND_CPU_RATIO_MAX = 1 / 10;
 
-export async function compare({ options }: CheckContext): Promise<Outcome> {
+export async function compare({ options, servers }: CheckContext): Promise<Outcome> {
+  await servers.stop(); // The scenario has its own, and nothing else may run beside it.
   // Never fewer rows: Debezium takes most of a smaller workload to become warm.
   const size = { transactions: 20_000, rounds: options.quick ? 1 : 3 };
   const { kafka, file, rows, rounds } = await benchCompare(size, progress);

@@ -10,7 +10,8 @@ const DEFAULT_P50_MAX_MS = 70;
 /** A writer that is slower than it should be makes it easy for the others. */
 const RATE_MIN = 950;
 
-export async function latency({ options }: CheckContext): Promise<Outcome> {
+export async function latency({ options, servers }: CheckContext): Promise<Outcome> {
+  await servers.stop(); // The scenario has its own, and nothing else may run beside it.
   const { flush_0, default: byDefault } = await benchLatency(options, progress);
   const isVoid = [flush_0, byDefault].some(({ rows_per_s }) => rows_per_s < RATE_MIN);
   const ok =
