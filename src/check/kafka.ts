@@ -7,9 +7,10 @@ import { systemClock } from "../core/clock.ts";
 import { fault, good, warning, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
-import { mayRead, mayWrite, mayWriteIdempotently, type Operation } from "../kafka/access.ts";
+import { mayFence, mayRead, mayWrite, type Operation } from "../kafka/access.ts";
 import { KafkaClient, type KafkaClientOptions, type TopicMetadata } from "../kafka/client.ts";
 import { COMMIT_LOG_CONFIG, commitLogFault } from "../kafka/commit-log-topic.ts";
+import { transactionalIdOf } from "../kafka/fence.ts";
 import { Gate } from "../kafka/gate.ts";
 import { isDenied, toKafkaError, UNKNOWN_TOPIC_OR_PARTITION } from "../kafka/kafka-errors.ts";
 import { Topics } from "../kafka/topics.ts";
@@ -85,7 +86,7 @@ export class KafkaCheck {
     const settings = await this.#settings(there, findings);
     const gate = new Gate(AT_A_TIME);
     const checked = await Promise.all([
-      this.#idempotence(),
+      this.#fence(),
       ...missing.map(topic => gate.pass(() => this.#creation(topic))),
       ...there.map(topic => gate.pass(() => this.#access(topic))),
     ]);
@@ -158,11 +159,19 @@ export class KafkaCheck {
     }
   }
 
-  async #idempotence(): Promise<readonly Finding[]> {
-    const may = await this.#asking("a producer id", () => mayWriteIdempotently(this.#client));
-    if (may) return [];
-    const fix = this.#grant("IdempotentWrite", undefined);
-    return [fault("ACCESS_DENIED", "kafka.acls", "Our user may not write idempotently.", fix)];
+  /** Dead letters and redelivery write under ids that begin alike. */
+  async #fence(): Promise<readonly Finding[]> {
+    const { pipeline, signal } = this.#options;
+    const options = { pipeline, clock: systemClock, signal };
+    const denied = await this.#asking("our transactional id", () =>
+      mayFence(this.#client, options),
+    );
+    if (denied === undefined) return [];
+    const id = transactionalIdOf(pipeline);
+    const found = `Our user may not use the transactional id ${id}, which keeps older instances out.`;
+    const resource = `--transactional-id ${id} --resource-pattern-type prefixed`;
+    const operations = "Describe --operation Write";
+    return [fault("ACCESS_DENIED", "kafka.acls", found, this.#grantOn(resource, operations))];
   }
 
   async #creation({ name, create }: Topic): Promise<readonly Finding[]> {
@@ -270,11 +279,10 @@ export class KafkaCheck {
 
   #denied(topic: string, operation: Operation): Finding {
     const words = { Describe: "look at", Write: "write", Read: "read", Create: "make" } as const;
-    const verb = operation === "IdempotentWrite" ? "write" : words[operation];
     return fault(
       "ACCESS_DENIED",
       "kafka.acls",
-      `Our user may not ${verb} topic ${topic}.`,
+      `Our user may not ${words[operation]} topic ${topic}.`,
       this.#grant(operation, topic),
     );
   }
@@ -283,9 +291,12 @@ export class KafkaCheck {
     return `--bootstrap-server ${this.#options.client.brokers[0] ?? ""}`;
   }
 
-  #grant(operation: string, topic: string | undefined): string {
+  #grant(operation: string, topic: string): string {
+    return this.#grantOn(`--topic ${topic}`, operation);
+  }
+
+  #grantOn(resource: string, operation: string): string {
     const user = this.#options.sink.sasl?.username ?? "ANONYMOUS";
-    const resource = topic === undefined ? "--cluster" : `--topic ${topic}`;
     return `kafka-acls.sh ${this.#server} --add --allow-principal User:${user} --operation ${operation} ${resource}`;
   }
 

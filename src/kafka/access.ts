@@ -1,15 +1,17 @@
 /**
  * Whether our user may do with a topic what a pipeline does. Kafka tells that only to who tries, so each
  * probe is a request that changes nothing: a batch without records, which is refused after the privilege
- * was looked at, and a read of no bytes at the end of a partition.
+ * was looked at, a read of no bytes at the end of a partition, and the end of nobody's transaction.
  */
+import type { Clock } from "../core/clock.ts";
 import type { KafkaClient } from "./client.ts";
-import { apis } from "./connection.ts";
+import { Coordinator } from "./coordinator.ts";
+import { transactionalIdOf } from "./fence.ts";
 import { fetch } from "./fetch.ts";
-import { isDenied } from "./kafka-errors.ts";
+import { KafkaResponseError, isDenied } from "./kafka-errors.ts";
 import { produce } from "./produce-request.ts";
 
-export type Operation = "Describe" | "Write" | "Read" | "Create" | "IdempotentWrite";
+export type Operation = "Describe" | "Write" | "Read" | "Create";
 
 const NO_RECORDS = Buffer.alloc(0);
 
@@ -32,10 +34,19 @@ export async function mayRead(
   return !isDenied(error);
 }
 
-/** Whether we get a producer id; since Kafka 2.8 the privilege to write to any topic is enough. */
-export async function mayWriteIdempotently(client: KafkaClient): Promise<boolean> {
-  const connection = await client.any();
-  const args = { transactionalId: null, transactionTimeout: 60_000 };
-  const answer = (await connection.request(apis.initProducerId, args)) as { errorCode: number };
-  return !isDenied(answer.errorCode);
+/**
+ * Whether we may use the transactional id. Looking for its coordinator needs Describe, and what else we do
+ * with it needs Write: ending the transaction of a producer that never was is refused for another reason.
+ */
+export async function mayFence(
+  client: KafkaClient,
+  { pipeline, clock, signal }: { pipeline: string; clock: Clock; signal: AbortSignal },
+): Promise<"Describe" | "Write" | undefined> {
+  const coordinator = new Coordinator(client, transactionalIdOf(pipeline), clock);
+  try {
+    return isDenied(await coordinator.probe(signal)) ? "Write" : undefined;
+  } catch (error) {
+    if (error instanceof KafkaResponseError && isDenied(error.code)) return "Describe";
+    throw error;
+  }
 }

@@ -133,7 +133,7 @@ export class KafkaClient {
   async node(id: number): Promise<BrokerConnection> {
     const address = this.#nodes.get(id);
     if (address === undefined) throw new KafkaUnreachableError(`broker ${id} is not known`);
-    return this.#connect(address);
+    return this.connect(address);
   }
 
   /** The broker that takes requests which change topics. */
@@ -155,7 +155,7 @@ export class KafkaClient {
     for (let i = 0; i < list.length; i += 1) {
       const address = list[(first + i) % list.length] as Address;
       try {
-        return await this.#connect(address);
+        return await this.connect(address);
       } catch (error) {
         if (errorCodeOf(error) !== "SINK_UNAVAILABLE") throw error;
         failure = error;
@@ -164,7 +164,7 @@ export class KafkaClient {
     throw failure;
   }
 
-  async #connect(address: Address): Promise<BrokerConnection> {
+  async connect(address: Address): Promise<BrokerConnection> {
     const name = nameOf(address);
     const existing = await this.#connections.get(name)?.catch(() => undefined);
     if (existing?.isOpen) return existing;

@@ -8,15 +8,17 @@
  * the first append of a run and every ten minutes both are written, so that neither stands without the
  * other. Compaction keeps the topic small; it is read from its start, as a stream.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
+import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { LastRecord, ReplaceableCommitLog } from "../watcher/commit-log.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Logger } from "../core/logger.ts";
 import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
+import type { Fence } from "./fence.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";
 import type { OutgoingRecord, ReadRecord } from "./record-batch.ts";
@@ -25,6 +27,9 @@ import { Topics } from "./topics.ts";
 export interface CommitLogTopicOptions {
   readonly client: KafkaClientOptions;
   readonly pipeline: string;
+  /** That of the pipeline's sink. */
+  readonly fence: Fence;
+  readonly standstill?: Pick<Standstill, "passed"> | undefined;
   readonly topic?: string;
   /** -1 leaves it to the broker. */
   readonly replicationFactor?: number;
@@ -54,21 +59,21 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   readonly #topics: Topics;
   readonly #producer: Producer;
   readonly #stop = new AbortController();
-  /** In a header of every record, so that an instance knows its own. */
-  readonly #instance = randomUUID();
   #follower: PartitionReader | undefined;
   #generation: number | undefined;
   #full: { readonly offsets: Checkpoint["next_offsets"]; readonly writtenMs: number } | undefined;
   #appending = false;
 
   constructor(options: CommitLogTopicOptions) {
-    const { clock, logger, troubles } = options;
+    const { clock, logger, troubles, fence, standstill } = options;
     this.#options = options;
     this.#topic = options.topic ?? TOPIC;
     this.#client = new KafkaClient({ ...options.client, logger });
     this.#followClient = new KafkaClient({ ...options.client, logger });
     this.#topics = new Topics({ client: this.#client, clock, logger, troubles });
-    this.#producer = new Producer({ client: this.#client, clock, logger, troubles });
+    this.#producer = new Producer({
+      ...{ client: this.#client, clock, logger, troubles, fence, standstill },
+    });
   }
 
   async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
@@ -95,14 +100,19 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   async read(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     const partitions = await this.#topics.partitions(this.#topic, either);
-    return partitions === undefined ? undefined : this.#valid(await this.#readRecords(either));
+    if (partitions === undefined) return undefined;
+    const [range] = await this.#topics.ranges(this.#topic, 1, either);
+    return this.#valid(await this.#readRecords(range?.end ?? 0, either));
   }
 
+  /** What other instances have written stands in front of our mark. */
   async #openTopic(signal: AbortSignal): Promise<Records> {
     const { replicationFactor = -1 } = this.#options;
     const create = { partitions: 1, replicationFactor, config: COMMIT_LOG_CONFIG };
     await this.#checkSettings(await this.#topics.ensure(this.#topic, create, signal), signal);
-    return this.#readRecords(signal);
+    const place = { topic: this.#topic, partition: PARTITION };
+    const offsets = await this.#options.fence.around([place], signal);
+    return this.#readRecords(offsets[this.#topic]?.[PARTITION] ?? 0, signal);
   }
 
   async #checkSettings(partitions: number, signal: AbortSignal): Promise<void> {
@@ -111,14 +121,13 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     if (fault !== undefined) throw new TidemarkError("SINK_SETTING", `${fault} ${REMEDY}`);
   }
 
-  async #readRecords(signal: AbortSignal): Promise<Records> {
+  async #readRecords(end: number, signal: AbortSignal): Promise<Records> {
     const { clock, logger, troubles, pipeline } = this.#options;
     const [range] = await this.#topics.ranges(this.#topic, 1, signal);
-    const { start, end } = range ?? { start: 0, end: 0 };
     const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
     const reader = new PartitionReader(
       { ...place, client: this.#client, fetchBytes: READ_BYTES },
-      start,
+      range?.start ?? 0,
     );
     const checkpoint = new Newest(record => this.#parse(record, parseCheckpoint));
     const map = new Newest(record => this.#parse(record, parseOffsetMap));
@@ -183,27 +192,19 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   }
 
   #record(key: string, value: object): OutgoingRecord {
-    const headers = [["instance", this.#instance]] as const;
-    return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(value)), headers };
+    return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(value)), headers: [] };
   }
 
   async follow(signal: AbortSignal, answered: () => void = () => undefined): Promise<void> {
     const reader = this.#follower;
     assert(reader !== undefined, "a commit log is followed after it is opened");
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    const others = new OtherInstances();
     try {
       for (;;) {
         const startedMs = this.#options.clock.nowMs();
         const records = await reader.next(FOLLOW_MS, either);
         answered();
-        for (const record of records) {
-          if (record.key?.toString() !== this.#options.pipeline) continue;
-          const instance = record.header("instance") ?? "";
-          if (instance === this.#instance) others.seenOurs = true;
-          else others.add(instance, this.#parse(record, parseCheckpoint).generation);
-        }
-        this.#giveWay(others);
+        this.#giveWay(records);
         const restMs = FOLLOW_MS - (this.#options.clock.nowMs() - startedMs);
         if (restMs > 0) await sleep(this.#options.clock, restMs, either);
       }
@@ -212,13 +213,29 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     }
   }
 
-  #giveWay(others: OtherInstances): void {
-    if (this.#generation === undefined || !others.above(this.#generation)) return;
-    throw new TidemarkError(
-      "TAKEN_OVER",
-      `Another instance runs pipeline ${this.#options.pipeline} now: the commit log holds a record of its ` +
-        `generation, and this one has generation ${this.#generation}. Each pipeline may run once.`,
-    );
+  async stillOurs(signal: AbortSignal): Promise<void> {
+    const follower = this.#follower;
+    assert(follower !== undefined, "a commit log is asked after it is opened");
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const [range] = await this.#topics.ranges(this.#topic, 1, either);
+    const { clock, logger, troubles } = this.#options;
+    const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
+    const reader = new PartitionReader({ ...place, client: this.#client }, follower.position);
+    for await (const records of reader.until(range?.end ?? 0, either)) this.#giveWay(records);
+  }
+
+  #giveWay(records: readonly ReadRecord[]): void {
+    const { pipeline } = this.#options;
+    for (const record of records) {
+      if (record.key?.toString() !== pipeline || this.#generation === undefined) continue;
+      const { generation } = this.#parse(record, parseCheckpoint);
+      if (generation <= this.#generation) continue;
+      throw new TidemarkError(
+        "TAKEN_OVER",
+        `Another instance runs pipeline ${pipeline} now: the commit log holds a record of its generation, ` +
+          `${generation}, and this one has generation ${this.#generation}. Each pipeline may run once.`,
+      );
+    }
   }
 
   replicaUuid(): Promise<string> {
@@ -231,6 +248,7 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     this.#stop.abort(new TidemarkError("SINK_UNAVAILABLE", "The commit log is closed."));
     this.#client.close();
     this.#followClient.close();
+    this.#options.fence.close();
     return Promise.resolve();
   }
 }
@@ -255,32 +273,6 @@ export function commitLogFault(found: {
 export function replicaUuidOf(clusterId: string, topic: string, pipeline: string): string {
   const names = [clusterId, topic, pipeline].join("\n");
   return uuidOf(createHash("sha256").update(names).digest());
-}
-
-/**
- * Records of other instances. Two that start at once take the same generation; then the one whose first
- * record comes later goes on, and both come to that conclusion.
- */
-class OtherInstances {
-  seenOurs = false;
-  /** The highest generation of each instance. */
-  readonly #generations = new Map<string, number>();
-  readonly #beforeOurs = new Set<string>();
-
-  add(instance: string, generation: number): void {
-    const known = this.#generations.get(instance) ?? 0;
-    this.#generations.set(instance, Math.max(known, generation));
-    if (!this.seenOurs) this.#beforeOurs.add(instance);
-  }
-
-  /** Whether one of them is the one to go on. */
-  above(ours: number): boolean {
-    for (const [instance, generation] of this.#generations) {
-      if (generation > ours) return true;
-      if (generation === ours && !this.#beforeOurs.has(instance)) return true;
-    }
-    return false;
-  }
 }
 
 /** A uuid of version 8 (RFC 9562), made of 128 of these bits. */

@@ -268,9 +268,11 @@ export interface Api {
 export const apis = {
   listOffsets: { apiKey: 2, name: "ListOffsets", versionMax: 3 },
   metadata: { apiKey: 3, name: "Metadata", versionMax: 6 },
+  findCoordinator: { apiKey: 10, name: "GroupCoordinator", versionMax: 2 },
   apiVersions: { apiKey: API_VERSIONS, name: "ApiVersions", versionMax: 2 },
   createTopics: { apiKey: 19, name: "CreateTopics", versionMax: 3 },
-  initProducerId: { apiKey: 22, name: "InitProducerId", versionMax: 1 },
+  addPartitionsToTxn: { apiKey: 24, name: "AddPartitionsToTxn", versionMax: 1 },
+  endTxn: { apiKey: 26, name: "EndTxn", versionMax: 1 },
   describeConfigs: { apiKey: 32, name: "DescribeConfigs", versionMax: 2 },
 } as const satisfies Record<string, Api>;
 

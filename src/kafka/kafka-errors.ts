@@ -78,11 +78,17 @@ const FATAL: Codes = {
   42: "INVALID_REQUEST",
   45: "OUT_OF_ORDER_SEQUENCE_NUMBER",
   46: "DUPLICATE_SEQUENCE_NUMBER",
-  47: "INVALID_PRODUCER_EPOCH",
   48: "INVALID_TXN_STATE",
   49: "INVALID_PRODUCER_ID_MAPPING",
   52: "TRANSACTION_COORDINATOR_FENCED",
+  50: "INVALID_TRANSACTION_TIMEOUT",
+  55: "OPERATION_NOT_ATTEMPTED",
   59: "UNKNOWN_PRODUCER_ID",
+};
+
+/** Another instance has taken the epoch after ours. It comes from nobody else: see fence.ts. */
+const REPLACED: Codes = {
+  47: "INVALID_PRODUCER_EPOCH",
   90: "PRODUCER_FENCED",
 };
 
@@ -92,6 +98,8 @@ export const LEADER_NOT_AVAILABLE = 5;
 export const OFFSET_OUT_OF_RANGE = 1;
 export const MESSAGE_TOO_LARGE = 10;
 export const RECORD_LIST_TOO_LARGE = 18;
+export const CONCURRENT_TRANSACTIONS = 51;
+export const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53;
 
 /** Whether Kafka refuses the user, and not the request. */
 export function isDenied(code: number): boolean {
@@ -99,9 +107,8 @@ export function isDenied(code: number): boolean {
 }
 
 export function kafkaErrorName(code: number): string {
-  const name =
-    RETRIABLE[code] ?? REFUSED[code] ?? DENIED[code] ?? SETTING[code] ?? FATAL[code] ?? "code";
-  return `${name} (${code})`;
+  const name = [RETRIABLE, REFUSED, DENIED, SETTING, REPLACED, FATAL].find(codes => code in codes);
+  return `${name?.[code] ?? "code"} (${code})`;
 }
 
 /** A broker answered with an error code. */
@@ -143,6 +150,7 @@ function ofResponse(code: number): ErrorCode {
   if (code in REFUSED) return "MESSAGE_REFUSED";
   if (code in DENIED) return "ACCESS_DENIED";
   if (code in SETTING) return "SINK_SETTING";
+  if (code in REPLACED) return "TAKEN_OVER";
   return "SINK_OUTCOME_UNKNOWN";
 }
 
@@ -162,6 +170,7 @@ export function errorCodeOf(thrown: unknown): ErrorCode | undefined {
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   ACCESS_DENIED: "Check sink.sasl and the privileges of this user",
   SINK_SETTING: "Change the setting of the topic or the broker",
+  TAKEN_OVER: "Another instance runs this pipeline now; each pipeline may run once",
   SINK_OUTCOME_UNKNOWN: "The pipeline begins again from its commit log",
 };
 

@@ -6,20 +6,24 @@
  *                                               ╰─▶ tail: skips what has already arrived
  *
  * 1. Several batches of a partition are under way, and no retry changes their order (sender.ts).
- * 2. Nothing is sent to a partition before its base offset is in the commit log: a restart has to know
+ * 2. A partition is fenced before anything else is done with it: what older instances sent stands before
+ *    the end that we take, and nothing of theirs comes after (fence.ts).
+ * 3. Nothing is sent to a partition before its base offset is in the commit log: a restart has to know
  *    where to look for what arrived.
- * 3. A topic's number of partitions is asked for once a run; keys keep their partition.
- * 4. An error never delivers anything. What cannot be waited for ends the sink, with one `failed`.
+ * 4. A topic's number of partitions is asked for once a run; keys keep their partition.
+ * 5. An error never delivers anything. What cannot be waited for ends the sink, with one `failed`.
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../core/clock.ts";
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { assert, type TidemarkError } from "../core/errors.ts";
 import { Wake } from "../core/signal.ts";
+import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Compression } from "./compression.ts";
+import type { Fence } from "./fence.ts";
 import { Gate } from "./gate.ts";
 import { toKafkaError } from "./kafka-errors.ts";
 import { Lane, messageBytes } from "./lane.ts";
@@ -35,6 +39,9 @@ import { Topics, type CreateTopicOptions } from "./topics.ts";
 export interface KafkaSinkOptions {
   readonly client: KafkaClientOptions;
   readonly pipeline: string;
+  readonly fence: Fence;
+  /** Asked before each batch; the sink lets it watch the clocks. */
+  readonly standstill?: Pick<Standstill, "passed" | "watch"> | undefined;
   readonly delivery: "at-least-once" | "effectively-once";
   readonly createTopics: CreateTopicOptions;
   readonly compression?: Compression | undefined;
@@ -81,7 +88,7 @@ export class KafkaSink implements Sink {
   #backlogBytes = 0;
 
   constructor(options: KafkaSinkOptions) {
-    const { clock, logger, troubles, pipeline } = options;
+    const { clock, logger, troubles, pipeline, fence } = options;
     this.#options = options;
     setMaxListeners(0, this.#stop.signal); // Each lane that compares its tail waits on it.
     this.#client = new KafkaClient({ ...options.client, logger });
@@ -95,6 +102,7 @@ export class KafkaSink implements Sink {
       clock,
       logger,
       troubles,
+      fence,
       pipeline,
       create,
     });
@@ -111,6 +119,9 @@ export class KafkaSink implements Sink {
       this.#routes.set(topic, { lanes: this.#makeLanes(target), waiting: [] });
     }
     this.#state = "open";
+    const { fence, standstill } = this.#options;
+    this.#run(() => fence.keepUp(this.#stop.signal));
+    if (standstill) this.#run(() => standstill.watch(this.#stop.signal));
     return fresh;
   }
 
@@ -143,6 +154,7 @@ export class KafkaSink implements Sink {
     this.#room.notify();
     this.#client.close();
     this.#sendingClient.close();
+    this.#options.fence.close();
     // Everything under way ends with its connections or the signal, at once.
     await Promise.allSettled([...this.#work, this.#sender.idle()]);
   }
@@ -212,10 +224,10 @@ export class KafkaSink implements Sink {
 
   #makeSender(client: KafkaClient): Sender {
     const { clock, logger, troubles, pipeline, batchBytesMax, batchRecordsMax } = this.#options;
-    const { compression } = this.#options;
+    const { compression, fence, standstill } = this.#options;
     return new Sender({
       client,
-      producer: new Producer({ client, clock, logger, troubles, compression }),
+      producer: new Producer({ client, clock, logger, troubles, compression, fence, standstill }),
       pipeline,
       limits: { bytes: batchBytesMax ?? BATCH_BYTES, records: batchRecordsMax ?? BATCH_RECORDS },
       clock,

@@ -5,11 +5,13 @@
 import { TidemarkError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { KafkaClient } from "./client.ts";
+import type { ProducerIdentity } from "./coordinator.ts";
 import type { Gate } from "./gate.ts";
 import { listOffsets } from "./list-offsets.ts";
 import { fetch, type Fetched } from "./fetch.ts";
 import {
   KafkaResponseError,
+  KafkaUnreachableError,
   OFFSET_OUT_OF_RANGE,
   isUnreachable,
   toKafkaError,
@@ -65,6 +67,31 @@ export class PartitionReader {
   /** What has come since; empty if nothing has within `waitMs`. */
   async next(waitMs: number, signal: AbortSignal): Promise<readonly ReadRecord[]> {
     return this.#take(await this.#fetch(waitMs, signal));
+  }
+
+  /**
+   * Passes everything up to the mark that ends a transaction of this producer.
+   *
+   * @returns the offset of the mark.
+   * @throws KafkaUnreachableError if it does not come.
+   */
+  async passMark(
+    { producerId, producerEpoch }: ProducerIdentity,
+    { withinMs, signal }: { withinMs: number; signal: AbortSignal },
+  ): Promise<number> {
+    const { clock, topic, partition } = this.#options;
+    const untilMs = clock.nowMs() + withinMs;
+    while (clock.nowMs() < untilMs) {
+      const { batches } = await this.#fetch(WAIT_MS, signal);
+      for (const batch of decodeBatches(batches)) {
+        this.position = Math.max(this.position, batch.nextOffset);
+        const isOurs = batch.producerId === producerId && batch.producerEpoch === producerEpoch;
+        if (batch.control && isOurs) return batch.baseOffset;
+      }
+    }
+    throw new KafkaUnreachableError(
+      `no mark of ours came to topic ${topic}, partition ${partition}`,
+    );
   }
 
   #take({ batches }: Fetched): ReadRecord[] {

@@ -12,13 +12,15 @@ import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import type { Compression } from "./compression.ts";
-import { apis } from "./connection.ts";
+import type { ProducerIdentity } from "./coordinator.ts";
+import type { Fence } from "./fence.ts";
 import { Gate } from "./gate.ts";
 import { KafkaResponseError, isUnreachable, toKafkaError } from "./kafka-errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { produce, type PartitionBatch } from "./produce-request.ts";
 import { encodeBatch, type OutgoingRecord } from "./record-batch.ts";
 import { retrying } from "../core/retry.ts";
+import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
 
 export interface ProducerOptions {
@@ -26,6 +28,9 @@ export interface ProducerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly troubles?: Troubles | undefined;
+  /** Gives the producer id and epoch, and how long brokers remember the numbers of a batch. */
+  readonly fence: Pick<Fence, "identity" | "rememberedMs">;
+  readonly standstill?: Pick<Standstill, "passed"> | undefined;
   readonly compression?: Compression | undefined;
 }
 
@@ -40,15 +45,8 @@ export interface Batch extends PartitionBatch {
   readonly madeMs: number;
 }
 
-interface ProducerId {
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
-}
-
 /** Sequence numbers have 31 bits and begin again at 0. */
 const SEQUENCES = 2 ** 31;
-/** A broker forgets the numbers of a partition that nobody wrote to, after a day by default. */
-const NUMBERS_TRUSTED_MS = 8 * 60 * 60_000;
 /** Batches that are sent again, one for each partition, wait for their turn. */
 const ATTEMPTS = 8;
 /** A larger buffer is not kept; most batches are bounded to less. */
@@ -58,7 +56,7 @@ const SPARES = 6;
 export class Producer {
   readonly #options: ProducerOptions;
   readonly #attempts = new Gate(ATTEMPTS);
-  #id: ProducerId | undefined;
+  #id: ProducerIdentity | undefined;
   #ended: TidemarkError | undefined;
   /** First free sequence number of each partition. */
   readonly #sequences = new Map<string, number>();
@@ -75,7 +73,12 @@ export class Producer {
 
   /** Has to be awaited before the first batch. */
   async identify(signal: AbortSignal): Promise<void> {
-    this.#id ??= await this.#initialise(signal);
+    this.#id ??= await this.#options.fence.identity(signal);
+  }
+
+  /** To be asked before each attempt; see Standstill. */
+  passed(signal: AbortSignal): Promise<void> | undefined {
+    return this.#options.standstill?.passed(signal);
   }
 
   /** Makes a batch with the next numbers of its partition. */
@@ -84,7 +87,7 @@ export class Producer {
     const lane = `${topic}/${partition}`;
     const firstSequence = this.#sequences.get(lane) ?? 0;
     const { clock, compression } = this.#options;
-    const stamp = { ...(this.#id as ProducerId), firstSequence, timestampMs: clock.wallMs() };
+    const stamp = { ...(this.#id as ProducerIdentity), firstSequence, timestampMs: clock.wallMs() };
     const bytes = encodeBatch(records, stamp, this.#spares.pop(), compression);
     this.#sequences.set(lane, (firstSequence + records.length) % SEQUENCES);
     return { topic, partition, bytes, firstSequence, madeMs: clock.nowMs() };
@@ -113,7 +116,7 @@ export class Producer {
     const { client, clock, logger, troubles } = this.#options;
     const { topic, partition } = batch;
     try {
-      return await retrying(() => this.#attempts.pass(() => this.#attempt(batch)), {
+      return await retrying(() => this.#attempts.pass(() => this.#attempt(batch, signal)), {
         clock,
         logger,
         signal,
@@ -147,35 +150,16 @@ export class Producer {
     }
   }
 
-  async #attempt(batch: Batch): Promise<number> {
-    const { client, clock } = this.#options;
+  async #attempt(batch: Batch, signal: AbortSignal): Promise<number> {
+    const { client, clock, fence } = this.#options;
     const { topic, partition } = batch;
-    if (clock.nowMs() - batch.madeMs > NUMBERS_TRUSTED_MS) throw outlived(batch);
     const connection = await client.leaderConnection(topic, partition);
+    await this.passed(signal);
+    if (clock.nowMs() - batch.madeMs > fence.rememberedMs) throw outlived(batch);
     const [result] = await produce(connection, [batch], this.requestTimeoutMs);
     const { errorCode = 0, baseOffset } = result ?? {};
     if (errorCode !== 0) throw new KafkaResponseError(errorCode, "Produce");
     return Number(baseOffset);
-  }
-
-  async #initialise(signal: AbortSignal): Promise<ProducerId> {
-    const { client, clock, logger, troubles } = this.#options;
-    const attempt = async (): Promise<ProducerId> => {
-      const connection = await client.any();
-      const args = { transactionalId: null, transactionTimeout: 60_000 };
-      const answer = (await connection.request(apis.initProducerId, args)) as {
-        errorCode: number;
-        producerId: string;
-        producerEpoch: number;
-      };
-      if (answer.errorCode !== 0) throw new KafkaResponseError(answer.errorCode, "InitProducerId");
-      const { producerEpoch } = answer;
-      return { producerId: BigInt(answer.producerId), producerEpoch };
-    };
-    const doing = "Asking Kafka for a producer id";
-    const classify = toKafkaError;
-    const options = { clock, logger, signal, doing, classify, troubles, isUnreachable };
-    return retrying(attempt, options);
   }
 }
 

@@ -158,6 +158,8 @@ export interface ReadBatch {
   readonly nextOffset: number;
   /** Marks of transactions are no messages. */
   readonly control: boolean;
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
   records(): ReadRecord[];
 }
 
@@ -188,6 +190,8 @@ function decodeBatch(bytes: Buffer): ReadBatch {
     baseOffset,
     nextOffset: baseOffset + bytes.readInt32BE(23) + 1,
     control: (attributes & 0x20) !== 0,
+    producerId: bytes.readBigInt64BE(43),
+    producerEpoch: bytes.readInt16BE(51),
     records: () => {
       try {
         const plain = unpack(bytes.subarray(HEADER_BYTES), attributes & CODEC_MASK);

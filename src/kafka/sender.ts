@@ -124,7 +124,7 @@ export class Sender {
 
   /** Sends what waits for this leader, until nothing does or enough requests are under way. */
   async #serve(leader: Leader): Promise<void> {
-    const { client, signal } = this.#options;
+    const { client, producer, signal } = this.#options;
     leader.busy = true;
     try {
       await Promise.resolve(); // So that a whole write goes into the first batch.
@@ -137,6 +137,8 @@ export class Sender {
           leader.waiting.clear();
           return;
         }
+        const asked = producer.passed(signal);
+        if (asked !== undefined) await asked;
         const taken = this.#take(leader);
         if (taken.length === 0) return;
         leader.requests += 1;

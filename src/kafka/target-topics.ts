@@ -4,6 +4,7 @@
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { SinkResume } from "../sinks/sink.ts";
+import type { Fence } from "./fence.ts";
 import { Gate } from "./gate.ts";
 import { PartitionReader, type ReaderOptions } from "./partition-reader.ts";
 import type { CreateTopicOptions, Range, Topics } from "./topics.ts";
@@ -22,8 +23,14 @@ export interface Target {
 
 export interface TargetTopicsOptions extends Omit<ReaderOptions, "topic" | "partition"> {
   readonly topics: Topics;
+  readonly fence: Fence;
   readonly pipeline: string;
   readonly create: CreateTopicOptions;
+}
+
+interface TopicCount {
+  readonly topic: string;
+  readonly count: number;
 }
 
 type Known = Readonly<Record<string, number>>;
@@ -48,22 +55,34 @@ export class TargetTopics {
     const { nextOffsets } = resume;
     this.#hasCheckpoint = nextOffsets !== undefined;
     const names = new Set([...resume.destinations, ...Object.keys(nextOffsets ?? {})]);
-    const gate = new Gate(TOPICS_AT_A_TIME);
     const expected = new Set(resume.destinations);
-    const found = await Promise.all(
+    const gate = new Gate(TOPICS_AT_A_TIME);
+    const counts = await Promise.all(
       [...names].map(topic =>
         gate.pass(async () => {
+          const count = await this.#options.topics.partitions(topic, signal);
+          if (count === undefined && expected.has(topic)) {
+            refuseIfWritten(topic, nextOffsets?.[topic] ?? {});
+          }
+          return { topic, count };
+        }),
+      ),
+    );
+    const there = counts.flatMap(({ topic, count }) =>
+      count === undefined ? [] : { topic, count },
+    );
+    const ends = await this.#fenced(there, signal);
+    const found = await Promise.all(
+      there.map(({ topic, count }) =>
+        gate.pass(() => {
           const known = nextOffsets?.[topic] ?? {};
-          const target = await this.#look(topic, known, signal);
-          if (target === undefined && expected.has(topic)) refuseIfWritten(topic, known);
-          return target;
+          return this.#examine({ topic, count, known, ends: ends[topic] ?? {} }, signal);
         }),
       ),
     );
     const targets = new Map<string, Target>();
     const fresh: Record<string, Record<string, number>> = {};
     for (const target of found) {
-      if (target === undefined) continue;
       targets.set(target.topic, target);
       for (const [partition, { nextOffset }] of target.partitions.entries()) {
         if (nextOffsets?.[target.topic]?.[partition] !== undefined) continue;
@@ -77,19 +96,24 @@ export class TargetTopics {
   async prepare(topic: string, signal: AbortSignal): Promise<Target> {
     const { topics, create } = this.#options;
     const count = await topics.ensure(topic, create, signal);
-    return this.#examine({ topic, count, known: {} }, signal);
+    const ends = await this.#fenced([{ topic, count }], signal);
+    return this.#examine({ topic, count, known: {}, ends: ends[topic] ?? {} }, signal);
   }
 
-  async #look(topic: string, known: Known, signal: AbortSignal): Promise<Target | undefined> {
-    const count = await this.#options.topics.partitions(topic, signal);
-    return count === undefined ? undefined : this.#examine({ topic, count, known }, signal);
+  /** Fences all partitions. Gives their ends: what others of this pipeline have written stands before. */
+  #fenced(topics: readonly TopicCount[], signal: AbortSignal): Promise<NextOffsets> {
+    const all = topics.flatMap(({ topic, count }) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+    );
+    return this.#options.fence.around(all, signal);
   }
 
   async #examine(
-    { topic, count, known }: { topic: string; count: number; known: Known },
+    { topic, count, known, ends }: TopicCount & { known: Known; ends: Known },
     signal: AbortSignal,
   ): Promise<Target> {
-    const ranges = await this.#options.topics.ranges(topic, count, signal);
+    const found = await this.#options.topics.ranges(topic, count, signal);
+    const ranges = found.map(({ start, end }, i) => ({ start, end: ends[i] ?? end }));
     if (!this.#hasCheckpoint) await this.#refuseIfOurs(topic, ranges, signal);
     const partitions = ranges.map(({ start, end }, partition): TargetPartition => {
       const nextOffset = known[partition];

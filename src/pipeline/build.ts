@@ -9,6 +9,7 @@ import type { Vitals } from "../core/vitals.ts";
 import { makeEncoder } from "./formats.ts";
 import { HEARTBEAT_TABLE, Heartbeats } from "./heartbeats.ts";
 import { heartbeatValue } from "../formats/row-events.ts";
+import type { Identities } from "../kafka/fence.ts";
 import { ActivityEncoder } from "../queue/activity-encoder.ts";
 import { Flusher } from "../queue/flusher.ts";
 import { PendingChannel } from "../queue/pending-channel.ts";
@@ -39,6 +40,8 @@ export interface PipelineRun extends StopSignals {
   readonly connectTimeoutMs: number | undefined;
   /** Warnings that were logged already: they are not said again when the pipeline begins again. */
   readonly warned: Set<string>;
+  /** What earlier runs of this pipeline have taken of Kafka, for the next one. */
+  readonly identities: Identities;
   readonly vitals: Vitals;
 }
 
@@ -54,10 +57,10 @@ const clock = systemClock;
 
 /** Resolves when drained after `soft`; rejects with the first fault. */
 export async function runPipeline(run: PipelineRun): Promise<void> {
-  const { config, pipeline, logger, soft, hard, connectTimeoutMs, vitals } = run;
+  const { config, pipeline, logger, soft, hard, connectTimeoutMs, vitals, identities } = run;
   const patience = new Patience(connectTimeoutMs, clock, what => (vitals.detail = what));
   const server = new MysqlServer(config.source);
-  const target = makeTarget({ config, pipeline, logger, clock, vitals });
+  const target = makeTarget({ config, pipeline, logger, clock, vitals, identities });
   const ended = new AbortController();
   vitals.enter("starting");
   try {

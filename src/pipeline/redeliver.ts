@@ -74,7 +74,7 @@ async function knownLetters(request: RedeliverRequest): Promise<NextOffsets> {
   const { pipeline, signal } = request;
   const { deadLetter } = pipeline;
   if (deadLetter?.type === "file") return { [deadLetter.path]: { "0": 0 } };
-  const commitLog = makeCommitLog({ ...request, clock: systemClock });
+  const commitLog = makeCommitLog({ ...request, clock: systemClock, identities: new Map() });
   try {
     const checkpoint = await commitLog.read(signal);
     const { letters = {} } = split(checkpoint?.next_offsets);
@@ -111,6 +111,7 @@ class Redelivery {
     const signal = AbortSignal.any([this.#request.signal, this.#failure.signal]);
     const sink = makeSink(pipeline.sink, {
       ...{ name: `${pipeline.name}.redelivery`, logger, clock: systemClock },
+      identities: new Map(),
       ...{ delivery: "at-least-once", backlogBytes: BACKLOG_BYTES },
     });
     this.#mark.offsets = from;

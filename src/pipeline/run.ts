@@ -9,6 +9,7 @@ import { Backoff } from "../core/backoff.ts";
 import { sleep, systemClock } from "../core/clock.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { toTidemarkError, type TidemarkError } from "../core/errors.ts";
+import type { Identities } from "../kafka/fence.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { runPipeline } from "./build.ts";
@@ -61,10 +62,20 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
   options.soft.addEventListener("abort", stopping, { once: true });
   const backoff = new Backoff({ firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
   const warned = new Set<string>();
+  const identities: Identities = new Map();
   for (;;) {
     const startedMs = systemClock.nowMs();
     try {
-      await runPipeline({ ...options, config, pipeline, index, logger, warned, vitals });
+      await runPipeline({
+        ...options,
+        config,
+        pipeline,
+        index,
+        logger,
+        warned,
+        identities,
+        vitals,
+      });
       vitals.enter("ended", "it was asked to stop.");
       return;
     } catch (thrown) {

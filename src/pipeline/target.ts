@@ -2,6 +2,7 @@
 import type {
   Config,
   Delivery,
+  KafkaSinkConfig,
   PipelineConfig,
   RabbitmqSinkConfig,
   SqsSinkConfig,
@@ -12,8 +13,10 @@ import type { SqsPlace } from "../check/sqs.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import { Standstill } from "../core/standstill.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { CommitLogTopic } from "../kafka/commit-log-topic.ts";
+import { Fence, transactionalIdOf, type Identities } from "../kafka/fence.ts";
 import { KafkaSink } from "../kafka/kafka-sink.ts";
 import { topicName } from "../kafka/topic-name.ts";
 import type { Router } from "../queue/encoder.ts";
@@ -46,8 +49,10 @@ export interface TargetOptions {
   readonly pipeline: PipelineConfig;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** What was taken of Kafka by earlier runs of this process. */
+  readonly identities: Identities;
   /** Told of what the sink and the commit log wait for. */
-  readonly vitals?: Vitals;
+  readonly vitals?: Vitals | undefined;
 }
 
 /** Some batches on their way and as many to come. What waits for longer outlives collections, for nothing. */
@@ -61,16 +66,34 @@ export function makeTarget(options: TargetOptions): Target {
   const most = sink.type === "file" ? FILE_BACKLOG_BYTES_MAX : BACKLOG_BYTES_MAX;
   const backlogBytes = Math.min(most, config.queue.memoryPerPipelineBytes / 4);
   const { name } = pipeline;
-  const made = makeSink(sink, { ...options, name, backlogBytes, delivery: sink.delivery });
+  const fence = sink.type === "kafka" ? makeFence(sink, { ...options, name }) : undefined;
+  const standstill = new Standstill({
+    ...{ clock: options.clock, logger: options.logger },
+    ask: async signal => {
+      await fence?.renew(signal);
+      await commitLog.stillOurs(signal);
+    },
+  });
+  const { delivery } = sink;
+  const guarded = { ...options, fence, standstill };
+  const commitLog = makeCommitLog(guarded);
+  const made = makeSink(sink, { ...guarded, name, backlogBytes, delivery });
   return {
     sink: withDeadLetters(made, { ...options, backlogBytes }),
-    commitLog: makeCommitLog(options),
+    commitLog,
     router: routerOf(sink),
     backlogBytes,
   };
 }
 
-interface SinkOptions extends Pick<TargetOptions, "logger" | "clock" | "vitals"> {
+/** Shared by a pipeline's sink and its commit log, where that is in Kafka too. */
+interface Guard {
+  readonly fence?: Fence | undefined;
+  readonly standstill?: Standstill | undefined;
+}
+
+interface SinkOptions
+  extends Guard, Pick<TargetOptions, "logger" | "clock" | "vitals" | "identities"> {
   /** Of the pipeline, as the destination sees it. */
   readonly name: string;
   readonly backlogBytes: number;
@@ -84,9 +107,10 @@ export function makeSink(sink: SinkConfig, options: SinkOptions): Sink {
   switch (sink.type) {
     case "kafka": {
       const { createTopics, compression } = sink;
+      const { fence = makeFence(sink, options), standstill } = options;
       const client = kafkaClient(sink);
       const kafka = { client, pipeline: name, delivery, createTopics, compression };
-      return new KafkaSink({ ...common, ...kafka });
+      return new KafkaSink({ ...common, ...kafka, fence, standstill });
     }
     case "sqs": {
       const { group: grouping, maxMessageBytes } = sink;
@@ -163,7 +187,19 @@ export function routerOf(sink: SinkConfig): Router {
   return (database, table) => topicName(sink.topic, { database, table });
 }
 
-export function makeCommitLog(options: TargetOptions): ReplaceableCommitLog {
+export function makeFence(
+  sink: KafkaSinkConfig,
+  options: Pick<SinkOptions, "name" | "logger" | "clock" | "vitals" | "identities">,
+): Fence {
+  const { name, logger, clock, vitals, identities } = options;
+  return new Fence({
+    client: kafkaClient(sink),
+    transactionalId: transactionalIdOf(name),
+    ...{ identities, logger, clock, troubles: vitals?.sinkTroubles },
+  });
+}
+
+export function makeCommitLog(options: TargetOptions & Guard): ReplaceableCommitLog {
   const { pipeline, logger, clock, vitals } = options;
   const troubles = vitals?.commitLogTroubles;
   const { commitLog, sink } = pipeline;
@@ -174,6 +210,8 @@ export function makeCommitLog(options: TargetOptions): ReplaceableCommitLog {
   return new CommitLogTopic({
     client: kafkaClient(sink),
     pipeline: pipeline.name,
+    fence: options.fence ?? makeFence(sink, { ...options, name: pipeline.name }),
+    standstill: options.standstill,
     topic: commitLog.topic,
     replicationFactor: sink.createTopics.replicationFactor,
     logger,

@@ -6,6 +6,8 @@ import { systemClock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Fence } from "../kafka/fence.ts";
+import type { SendTarget } from "../kafka/producer.ts";
 import { KafkaClient, type KafkaClientOptions } from "../kafka/client.ts";
 import { Topics } from "../kafka/topics.ts";
 
@@ -19,21 +21,19 @@ export interface Ends {
 export async function topicEnds(
   client: KafkaClientOptions,
   topics: readonly string[],
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
+  { fence, logger, signal }: { fence: Fence; logger: Logger; signal: AbortSignal },
 ): Promise<Ends> {
   const kafka = new KafkaClient({ ...client, logger });
   const asked = new Topics({ client: kafka, clock: systemClock, logger });
-  const nextOffsets: Record<string, Record<string, number>> = {};
+  const there: SendTarget[] = [];
   try {
     for (const topic of topics) {
-      const count = await asked.partitions(topic, signal);
-      if (count === undefined) continue;
-      const ranges = await asked.ranges(topic, count, signal);
-      nextOffsets[topic] = Object.fromEntries(
-        ranges.map(({ end }, partition) => [String(partition), end]),
-      );
+      const count = (await asked.partitions(topic, signal)) ?? 0;
+      for (let partition = 0; partition < count; partition += 1) {
+        there.push({ topic, partition });
+      }
     }
-    return { nextOffsets, tornBytes: 0 };
+    return { nextOffsets: await fence.around(there, signal), tornBytes: 0 };
   } finally {
     kafka.close();
   }

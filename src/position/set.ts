@@ -14,12 +14,13 @@ import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Fence } from "../kafka/fence.ts";
 import { withoutActivity } from "../pipeline/activity-offsets.ts";
 import { split } from "../pipeline/dead-letter-sink.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
 import { kafkaClient } from "../pipeline/clients.ts";
-import { makeCommitLog, routerOf } from "../pipeline/target.ts";
+import { makeCommitLog, makeFence, routerOf, type TargetOptions } from "../pipeline/target.ts";
 import type { LastRecord } from "../watcher/commit-log.ts";
 import { Progress } from "../watcher/progress.ts";
 import { effectOf } from "./effect.ts";
@@ -50,7 +51,8 @@ export async function setPosition(
   const patience = new Patience(timeoutMs, systemClock);
   const { signal } = patience;
   const server = new MysqlServer(config.source);
-  const commitLog = makeCommitLog({ config, pipeline, logger, clock: systemClock });
+  const fence = fenceOf(request);
+  const commitLog = makeCommitLog({ ...parts(request), fence });
   const ask = <T>(doing: string, attempt: () => Promise<T>): Promise<T> =>
     retrying(attempt, { clock: systemClock, logger, signal, doing });
   try {
@@ -60,7 +62,7 @@ export async function setPosition(
     patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
     const before = await commitLog.openToReplace(signal);
     patience.waitingFor("The destination", "SINK_UNAVAILABLE");
-    const { nextOffsets, tornBytes } = await endsOf(request, { topics, before, signal });
+    const { nextOffsets, tornBytes } = await endsOf(request, { topics, before, fence, signal });
     const progress = new Progress({
       pipeline: pipeline.name,
       reader: config.source.reader,
@@ -76,15 +78,27 @@ export async function setPosition(
     return { checkpoint, before, effect, tornBytes };
   } finally {
     patience.end();
+    fence?.close();
     await commitLog.close();
   }
 }
 
+type Parts = Pick<TargetOptions, "config" | "pipeline" | "logger" | "clock" | "identities">;
+
+const parts = ({ config, pipeline, logger }: PositionRequest): Parts => ({
+  ...{ config, pipeline, logger, clock: systemClock, identities: new Map() },
+});
+
+/** What an instance that runs has sent stands before the ends that we take: it is replaced first. */
+function fenceOf(request: PositionRequest): Fence | undefined {
+  const { sink, name } = request.pipeline;
+  return sink.type === "kafka" ? makeFence(sink, { ...parts(request), name }) : undefined;
+}
+
 /** The valid checkpoint; undefined if there is none. */
 export async function readPosition(request: PositionRequest): Promise<Checkpoint | undefined> {
-  const { config, pipeline, timeoutMs, logger } = request;
-  const patience = new Patience(timeoutMs, systemClock);
-  const commitLog = makeCommitLog({ config, pipeline, logger, clock: systemClock });
+  const patience = new Patience(request.timeoutMs, systemClock);
+  const commitLog = makeCommitLog(parts(request));
   patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
   try {
     return await commitLog.read(patience.signal);
@@ -110,12 +124,18 @@ async function topicsOf(server: MysqlServer, { tables, sink }: PipelineConfig): 
 
 function endsOf(
   { pipeline, logger }: PositionRequest,
-  known: { topics: readonly string[]; before: LastRecord; signal: AbortSignal },
+  known: {
+    topics: readonly string[];
+    before: LastRecord;
+    fence: Fence | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<Ends> {
-  const { topics, before, signal } = known;
+  const { topics, before, fence, signal } = known;
   const { sink } = pipeline;
-  if (sink.type !== "kafka") return endsWithoutTopics(pipeline);
+  if (sink.type !== "kafka" || fence === undefined) return endsWithoutTopics(pipeline);
   // Dead letters begin at their end wherever a checkpoint does not name them.
   const written = Object.keys(withoutActivity(split(before.checkpoint?.next_offsets).own ?? {}));
-  return topicEnds(kafkaClient(sink), [...new Set([...topics, ...written])], { logger, signal });
+  const names = [...new Set([...topics, ...written])];
+  return topicEnds(kafkaClient(sink), names, { fence, logger, signal });
 }

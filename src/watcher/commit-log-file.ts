@@ -114,6 +114,10 @@ export class CommitLogFile implements ReplaceableCommitLog {
     }
   }
 
+  stillOurs(signal: AbortSignal): Promise<void> {
+    return this.#retrying("Looking at the lock", signal, () => this.#lock.check());
+  }
+
   /** Random at first, and then always the same. */
   async replicaUuid(): Promise<string> {
     assert(this.#isOpen, "the commit log is not open");

@@ -28,6 +28,9 @@ export interface CommitLog {
    */
   follow(signal: AbortSignal, answered?: () => void): Promise<void>;
 
+  /** Asks the store now. Rejects with TAKEN_OVER if another instance has begun; waits for a store that is down. */
+  stillOurs(signal: AbortSignal): Promise<void>;
+
   /**
    * The uuid under which the reader registers with MySQL, once the log is open. It is the same for every
    * instance that uses this commit log, so that the dump of a newer one ends that of an older one.

@@ -288,6 +288,20 @@ const acls: readonly Case[] = [
       exitCode: 0,
     }),
   },
+  ...(["Describe", "Write"] as const).map(operation => ({
+    name: `transactional id without ${operation}`,
+    arrange: (scene: Scene) => scene.allowTransactions(operation === "Write" ? ["Describe"] : []),
+    expected: ({ place }: Scene) =>
+      error(
+        77,
+        "kafka.acls",
+        words(`Our user may not use the transactional id tidemark-${place.pipeline},`),
+        words(
+          `--operation Describe --operation Write --transactional-id tidemark-${place.pipeline} ` +
+            "--resource-pattern-type prefixed",
+        ),
+      ),
+  })),
   denied("Describe", "look at", { commitLog: true }),
   denied("Write", "write", { commitLog: true }),
   denied("Read", "read", { commitLog: true }),

@@ -210,6 +210,15 @@ export class Scene {
     ]);
   }
 
+  /** Our user may do only this with the transactional id of its pipeline. */
+  async allowTransactions(operations: readonly AclOperation[]): Promise<void> {
+    const id = `tidemark-${this.place.pipeline}`;
+    await this.#acl(AclResourceTypes.TRANSACTIONAL_ID, id, [
+      ["User:other", AclOperationTypes.ALL],
+      ...operations.map(name => ["User:ANONYMOUS", OPERATIONS[name]] as const),
+    ]);
+  }
+
   /** Everything but making topics. */
   async forbidCreation(): Promise<void> {
     await this.#acl(

@@ -9,7 +9,7 @@ import { codecOf, type Compression } from "../../src/kafka/compression.ts";
 import { fetch } from "../../src/kafka/fetch.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import type { OutgoingRecord } from "../../src/kafka/record-batch.ts";
-import { Observer, clientOptions, never, uniqueName } from "./support.ts";
+import { Observer, clientOptions, never, unfenced, uniqueName } from "./support.ts";
 
 let brokers: readonly string[];
 let observer: Observer;
@@ -48,7 +48,7 @@ async function roundTrip(compression: Compression, kept: string): Promise<string
   await observer.createTopic(topic, 1, { "compression.type": kept });
   const client = new KafkaClient({ ...clientOptions(brokers), logger: silentLogger });
   const options = { client, clock: systemClock, logger: silentLogger, compression };
-  const producer = new Producer(options);
+  const producer = new Producer({ ...options, fence: unfenced(client) });
   for (let first = 0; first <= records.length; first += records.length) {
     expect(await producer.send({ topic, partition: 0 }, records, never)).toBe(first);
   }

@@ -35,10 +35,10 @@ describe("an error of Kafka", () => {
     [17, "SINK_SETTING"],
     [45, "SINK_OUTCOME_UNKNOWN"],
     [46, "SINK_OUTCOME_UNKNOWN"],
-    [47, "SINK_OUTCOME_UNKNOWN"],
+    [47, "TAKEN_OVER"],
     [49, "SINK_OUTCOME_UNKNOWN"],
     [59, "SINK_OUTCOME_UNKNOWN"],
-    [90, "SINK_OUTCOME_UNKNOWN"],
+    [90, "TAKEN_OVER"],
     [-1, "SINK_OUTCOME_UNKNOWN"],
     [12_345, "SINK_OUTCOME_UNKNOWN"],
   ] as const)("with code %i is %s", (code, expected) => {

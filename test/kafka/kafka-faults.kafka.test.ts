@@ -11,7 +11,15 @@ import {
   resumeAt,
   sinkContract,
 } from "../contract/sink.ts";
-import { Observer, clientOptions, makeCommitLog, makeSink, never, uniqueName } from "./support.ts";
+import {
+  Observer,
+  clientOptions,
+  makeCommitLog,
+  makeFence,
+  makeSink,
+  never,
+  uniqueName,
+} from "./support.ts";
 
 /** Counts what is logged, so that a test can wait for an attempt to fail. */
 class CountedFailures {
@@ -236,8 +244,9 @@ describe("one broker", { timeout: TEST_TIMEOUT_MS }, () => {
 
     const failures = new CountedFailures();
     const { logger } = failures;
-    const sink = makeSink(kafka.brokers, { logger });
-    const log = makeCommitLog(kafka.brokers, { logger });
+    const fence = makeFence(kafka.brokers, "shop", { logger });
+    const sink = makeSink(kafka.brokers, { logger, fence });
+    const log = makeCommitLog(kafka.brokers, { logger, fence });
     const events = new RecordedEvents();
     node?.kill("SIGKILL");
     const opening = Promise.all([

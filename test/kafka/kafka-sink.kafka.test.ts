@@ -78,6 +78,7 @@ describe("KafkaSink", () => {
     return { events, topic, added };
   };
 
+  /** The mark of the sink's fence takes an offset between what was there and what it sends. */
   const nextOffsets = (events: RecordedEvents): number[] =>
     events.delivered_.map(({ place }) => place?.nextOffset ?? -1);
 
@@ -86,27 +87,27 @@ describe("KafkaSink", () => {
       const { events, added } = await replay([["a"], ["b"], ["c"]], ["a", "b", "c", "d"]);
       expect(added).toEqual(["d"]);
       expect(events.ids).toEqual(["a", "b", "c", "d"]);
-      expect(nextOffsets(events)).toEqual([1, 2, 3, 4]);
+      expect(nextOffsets(events)).toEqual([1, 2, 3, 5]);
     });
 
     test("begins at the checkpoint's offset", async () => {
       const at = { checkpointAt: 2 };
       const { events, added } = await replay([["a"], ["b"], ["c"]], ["c", "d"], at);
       expect(added).toEqual(["d"]);
-      expect(nextOffsets(events)).toEqual([3, 4]);
+      expect(nextOffsets(events)).toEqual([3, 5]);
     });
 
     test("passes over records of other pipelines and heartbeats", async () => {
       const tail = [["x", "other"], ["a"], ["a", "other"], ["heartbeat/3/1"], ["b"]] as const;
       const { events, added } = await replay(tail, ["a", "b", "c"]);
       expect(added).toEqual(["c"]);
-      expect(nextOffsets(events)).toEqual([2, 5, 6]);
+      expect(nextOffsets(events)).toEqual([2, 5, 7]);
     });
 
     test("sends everything from the first difference on", async () => {
       const { events, added } = await replay([["a"], ["b"], ["c"]], ["a", "c", "b", "d"]);
       expect(added).toEqual(["c", "b", "d"]);
-      expect(nextOffsets(events)).toEqual([1, 4, 5, 6]);
+      expect(nextOffsets(events)).toEqual([1, 5, 6, 7]);
     });
 
     test("takes a record that compaction removed for a difference", async () => {
@@ -144,7 +145,7 @@ describe("KafkaSink", () => {
       await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
       sink.write([...ids, "last"].map((id, i) => ({ ...makeMessage(i, topic), id })));
       await events.untilDelivered(ids.length + 1);
-      expect(nextOffsets(events)).toEqual([...ids, "last"].map((_, i) => i + 1));
+      expect(nextOffsets(events)).toEqual([...ids.map((_, i) => i + 1), ids.length + 2]);
     });
 
     test("begins where the log begins, if retention removes records meanwhile", async () => {
@@ -157,7 +158,7 @@ describe("KafkaSink", () => {
       await observer.deleteRecords(topic, 0, 2);
       sink.write(["c", "d"].map((id, i) => ({ ...makeMessage(i, topic), id })));
       await events.untilDelivered(2);
-      expect(nextOffsets(events)).toEqual([3, 4]);
+      expect(nextOffsets(events)).toEqual([3, 5]);
     });
 
     test("reads no tail for at-least-once", async () => {
@@ -169,7 +170,7 @@ describe("KafkaSink", () => {
       await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
       sink.write([{ ...makeMessage(0, topic), id: "a" }]);
       await events.untilDelivered(1);
-      expect(nextOffsets(events)).toEqual([2]);
+      expect(nextOffsets(events)).toEqual([3]);
     });
 
     test("stops if a topic ends before the checkpoint, or is gone", async () => {
@@ -246,7 +247,7 @@ describe("KafkaSink", () => {
     await events.untilDelivered(200);
     const [records = []] = await observer.read(topic);
     expect(records.map(record => record.header("id"))).toEqual(messages.map(({ id }) => id));
-    expect(nextOffsets(events)).toEqual(messages.map((_, i) => i + 1));
+    expect(nextOffsets(events)).toEqual(messages.map((_, i) => i + 2));
   });
 
   test("names a message that Kafka refuses, and goes on when it is safe", async () => {
@@ -295,7 +296,7 @@ describe("KafkaSink", () => {
     const large = { ...makeMessage(1, topic), value: Buffer.alloc(2_000_000, "z") };
     sink.write([makeMessage(0, topic), large, makeMessage(2, topic)]);
     await events.untilDelivered(3);
-    expect(nextOffsets(events)).toEqual([1, 2, 3]);
+    expect(nextOffsets(events)).toEqual([2, 3, 4]);
   });
 
   test("holds back more messages while its backlog is at its bound", async () => {

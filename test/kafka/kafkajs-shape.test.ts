@@ -22,7 +22,7 @@ describe("requests", () => {
     for (const { name, apiKey, versionMax } of Object.values(apis)) {
       const versions = kafkajsProtocol.requests[name]?.versions.map(Number) ?? [];
       expect(Math.max(...versions), name).toBe(versionMax);
-      const args = { topics: [], resources: [], transactionalId: null };
+      const args = { topics: [], resources: [], transactionalId: "", producerId: "0" };
       const { request, response } = definition(name, versionMax)(args);
       expect(request).toMatchObject({ apiKey, apiVersion: versionMax, apiName: name });
       const encoded = await request.encode();

@@ -7,7 +7,7 @@ import { KafkaClient } from "../../src/kafka/client.ts";
 import type { BrokerConnection } from "../../src/kafka/connection.ts";
 import { KafkaResponseError, KafkaUnreachableError } from "../../src/kafka/kafka-errors.ts";
 import { Producer } from "../../src/kafka/producer.ts";
-import { Observer, clientOptions, never, recordOf, uniqueName } from "./support.ts";
+import { Observer, clientOptions, never, unfenced, recordOf, uniqueName } from "./support.ts";
 
 let brokers: readonly string[];
 let observer: Observer;
@@ -39,7 +39,8 @@ class LossyClient extends KafkaClient {
 describe("Producer", () => {
   const make = (): { client: LossyClient; producer: Producer } => {
     const client = new LossyClient({ ...clientOptions(brokers), logger: silentLogger });
-    const producer = new Producer({ client, clock: systemClock, logger: silentLogger });
+    const fence = unfenced(client);
+    const producer = new Producer({ client, clock: systemClock, logger: silentLogger, fence });
     return { client, producer };
   };
   const batch = (...ids: string[]): ReturnType<typeof recordOf>[] => ids.map(id => recordOf(id));
@@ -83,7 +84,9 @@ describe("Producer", () => {
     const client = new LossyClient({ ...clientOptions(brokers), logger: silentLogger });
     let laterMs = 0;
     const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs };
-    const producer = new Producer({ client, clock, logger: silentLogger });
+    const producer = new Producer({
+      ...{ client, clock, logger: silentLogger, fence: unfenced(client) },
+    });
     await producer.identify(never);
     const made = producer.make({ topic, partition: 0 }, batch("a"));
     laterMs = 9 * 60 * 60_000;

@@ -10,7 +10,7 @@ import { Lane } from "../../src/kafka/lane.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import { Sender } from "../../src/kafka/sender.ts";
 import { makeMessage, makeMessages } from "../contract/sink.ts";
-import { Observer, clientOptions, never, uniqueName } from "./support.ts";
+import { Observer, clientOptions, never, unfenced, uniqueName } from "./support.ts";
 
 let brokers: readonly string[];
 let observer: Observer;
@@ -72,7 +72,7 @@ async function setUp(partitions: number, config: Record<string, string> = {}): P
   let failure: unknown;
   const sender = new Sender({
     ...common,
-    producer: new Producer(common),
+    producer: new Producer({ ...common, fence: unfenced(network) }),
     pipeline: "shop",
     limits: { bytes: 100_000, records: 5 },
     signal: never,

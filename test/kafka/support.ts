@@ -5,6 +5,8 @@ import { KafkaClient, type KafkaClientOptions } from "../../src/kafka/client.ts"
 import { CommitLogTopic, type CommitLogTopicOptions } from "../../src/kafka/commit-log-topic.ts";
 import { KafkaSink, type KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
 import { silentLogger } from "../../src/core/logger.ts";
+import type { ProducerIdentity } from "../../src/kafka/coordinator.ts";
+import { Fence, transactionalIdOf, type FenceOptions } from "../../src/kafka/fence.ts";
 import { PartitionReader } from "../../src/kafka/partition-reader.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import type { OutgoingRecord, ReadRecord } from "../../src/kafka/record-batch.ts";
@@ -30,6 +32,7 @@ export function makeSink(
   return new KafkaSink({
     client: clientOptions(brokers),
     pipeline: "shop",
+    fence: makeFence(brokers, changes.pipeline),
     delivery: "effectively-once",
     createTopics: { partitions: 2, replicationFactor: -1, config: {} },
     logger,
@@ -42,8 +45,37 @@ export function makeCommitLog(
   brokers: readonly string[],
   changes: Partial<CommitLogTopicOptions> = {},
 ): CommitLogTopic {
-  const options = { client: clientOptions(brokers), pipeline: "shop", logger, clock };
+  const fence = makeFence(brokers, changes.pipeline);
+  const options = { client: clientOptions(brokers), pipeline: "shop", fence, logger, clock };
   return new CommitLogTopic({ ...options, ...changes });
+}
+
+export function makeFence(
+  brokers: readonly string[],
+  pipeline = "shop",
+  changes: Partial<FenceOptions> = {},
+): Fence {
+  const transactionalId = transactionalIdOf(pipeline);
+  return new Fence({
+    ...{ client: clientOptions(brokers), transactionalId, identities: new Map(), logger, clock },
+    ...changes,
+  });
+}
+
+/** For a producer that stands for no pipeline. */
+export function unfenced(client: KafkaClient): Pick<Fence, "identity" | "rememberedMs"> {
+  return { identity: () => ownIdentity(client), rememberedMs: 8 * 60 * 60_000 };
+}
+
+async function ownIdentity(client: KafkaClient): Promise<ProducerIdentity> {
+  const connection = await client.any();
+  const api = { apiKey: 22, name: "InitProducerId", versionMax: 1 };
+  const args = { transactionalId: null, transactionTimeout: 60_000 };
+  const answer = (await connection.request(api, args)) as Record<string, number | string>;
+  return {
+    producerId: BigInt(answer["producerId"] as string),
+    producerEpoch: Number(answer["producerEpoch"]),
+  };
 }
 
 /** Looks at topics and changes them, beside what is tested. */
@@ -55,7 +87,8 @@ export class Observer {
   constructor(brokers: readonly string[]) {
     this.client = new KafkaClient({ ...clientOptions(brokers), logger });
     this.topics = new Topics({ client: this.client, clock, logger });
-    this.#producer = new Producer({ client: this.client, clock, logger });
+    const fence = unfenced(this.client);
+    this.#producer = new Producer({ client: this.client, clock, logger, fence });
   }
 
   createTopic(topic: string, partitions = 1, config: Record<string, string> = {}): Promise<number> {

@@ -57,7 +57,7 @@ describe.each(["file", "kafka"] as const)("letters in %s", type => {
     const messages = makeMessages(0, 30, queue);
 
     const bury = async (from: number, to: number): Promise<void> => {
-      const target = makeTarget(options);
+      const target = makeTarget({ ...options, identities: new Map() });
       const events = new RecordedEvents();
       const checkpoint = await target.commitLog.open(never);
       const known = checkpoint?.next_offsets ?? {};
