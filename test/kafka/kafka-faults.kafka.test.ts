@@ -250,7 +250,8 @@ describe("one broker", { timeout: TEST_TIMEOUT_MS }, () => {
     const events = new RecordedEvents();
     node?.kill("SIGKILL");
     const opening = Promise.all([
-      sink.open(resumeAt({ [topic]: { "0": 40 } }, topic), events, never),
+      // In front of them stands the mark of the first one's fence.
+      sink.open(resumeAt({ [topic]: { "0": 41 } }, topic), events, never),
       log.open(never),
     ]);
     await failures.until(/ECONNREFUSED/, 4);
