@@ -40,7 +40,7 @@ export interface FetchedPartition {
 export class KafkaUnavailable extends Error {}
 
 const REQUEST_TIMEOUT_MS = 10_000;
-const apiKeys = { fetch: 1, listOffsets: 2, metadata: 3 } as const;
+const apiKeys = { produce: 0, fetch: 1, listOffsets: 2, metadata: 3 } as const;
 
 class Encoder {
   readonly #parts: Buffer[] = [];
@@ -72,6 +72,10 @@ class Encoder {
   text(value: string): this {
     const bytes = Buffer.from(value);
     return this.int16(bytes.length).#add(bytes);
+  }
+
+  bytes(value: Buffer): this {
+    return this.int32(value.length).#add(value);
   }
 
   array<T>(items: readonly T[], write: (item: T) => void): this {
@@ -289,6 +293,30 @@ export class KafkaConnection {
     return fetched;
   }
 
+  /** One batch as it is. Returns the offset of its first record. */
+  async produce({ topic, partition }: PartitionPlace, batch: Buffer): Promise<number> {
+    const request = new Encoder()
+      .int16(-1)
+      .int16(-1)
+      .int32(REQUEST_TIMEOUT_MS)
+      .int32(1)
+      .text(topic);
+    request.int32(1).int32(partition).bytes(batch);
+    const answer = new Decoder(await this.#send(apiKeys.produce, 7, request.finish()));
+    let offset = -1;
+    answer.array(() => {
+      answer.text();
+      answer.array(() => {
+        answer.int32();
+        const errorCode = answer.int16();
+        offset = answer.int64();
+        answer.take(16);
+        if (errorCode !== 0) throw new Error(`Kafka refuses a batch for ${topic}: ${errorCode}`);
+      });
+    });
+    return offset;
+  }
+
   #send(apiKey: number, version: number, body: Buffer): Promise<Buffer> {
     if (this.#failure) return Promise.reject(unavailable(this.#failure));
     this.#correlation += 1;
@@ -347,6 +375,18 @@ function byTopic<T extends PartitionPlace>(places: readonly T[]): [string, T[]][
     topics.set(place.topic, topic);
   }
   return [...topics];
+}
+
+/** Whole batches as they are; what follows the last one is left out. */
+export function splitBatches(batches: Buffer): Buffer[] {
+  const whole: Buffer[] = [];
+  for (let at = 0; at + 61 <= batches.length;) {
+    const end = at + batches.readInt32BE(at + 8) + 12;
+    if (end > batches.length) break;
+    whole.push(batches.subarray(at, end));
+    at = end;
+  }
+  return whole;
 }
 
 const CONTROL_BATCH = 32;

@@ -5,6 +5,7 @@ import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { pipelined } from "./pipelined.ts";
 import { start } from "./start.ts";
+import { wire } from "./wire.ts";
 
 export const speedChecks = {
   compare,
@@ -12,4 +13,5 @@ export const speedChecks = {
   start,
   memory,
   pipelined,
+  wire,
 } as const satisfies Record<string, Check>;
