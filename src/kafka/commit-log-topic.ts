@@ -21,7 +21,8 @@ import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } fro
 import type { Fence } from "./fence.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";
-import type { OutgoingRecord, ReadRecord } from "./record-batch.ts";
+import type { ReadRecord } from "./record-batch.ts";
+import type { OutgoingRecord } from "./record-writer.ts";
 import { Topics } from "./topics.ts";
 
 export interface CommitLogTopicOptions {

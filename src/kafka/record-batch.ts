@@ -7,13 +7,7 @@
 import { DamagedDataError } from "../compression/damaged-data.ts";
 import { CODEC_MASK, codecOf, pack, unpack, type Compression } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
-
-/** One record as it is sent. Header values are text. */
-export interface OutgoingRecord {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-}
+import { RecordWriter, mostBytes, type OutgoingRecord } from "./record-writer.ts";
 
 export interface BatchStamp {
   readonly producerId: bigint;
@@ -25,7 +19,6 @@ export interface BatchStamp {
 const HEADER_BYTES = 61;
 /** Where the part that the checksum covers begins. */
 const ATTRIBUTES_AT = 21;
-const VARINT_MAX = 5;
 const GRAIN_BYTES = 128 * 1024;
 
 /** @param spare is filled if it is large enough; otherwise the batch has a buffer of its own. */
@@ -38,9 +31,9 @@ export function encodeBatch(
   let most = HEADER_BYTES;
   for (const record of records) most += mostBytes(record);
   let bytes = spare !== undefined && spare.length >= most ? spare : bufferFor(most);
-  let at = HEADER_BYTES;
-  let delta = 0;
-  for (const record of records) at = writeRecord(bytes, at, { record, delta: delta++ });
+  const writer = new RecordWriter(bytes, HEADER_BYTES);
+  for (const record of records) writer.write(record);
+  let { at } = writer;
   if (compression !== "none") {
     const packed = pack(bytes.subarray(HEADER_BYTES, at), compression);
     at = HEADER_BYTES + packed.length; // Noise becomes longer.
@@ -67,81 +60,6 @@ export function encodeBatch(
 /** Somewhat larger, so that the next batch fits too. */
 function bufferFor(bytes: number): Buffer {
   return Buffer.allocUnsafeSlow(Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES);
-}
-
-/** An upper bound: three bytes for each UTF-16 unit of text. */
-function mostBytes({ key, value, headers }: OutgoingRecord): number {
-  let most = 5 * VARINT_MAX + 1 + (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, text] of headers) most += 2 * VARINT_MAX + 3 * (name.length + text.length);
-  return most;
-}
-
-function writeRecord(
-  bytes: Buffer,
-  start: number,
-  { record, delta }: { record: OutgoingRecord; delta: number },
-): number {
-  const { key, value, headers } = record;
-  // Attributes and time delta take a byte each and are 0.
-  let length = 2 + sizeOfVarint(delta) + sizeOfBytes(key) + sizeOfBytes(value);
-  length += sizeOfVarint(headers.length);
-  for (const [name, text] of headers) length += sizeOfText(name) + sizeOfText(text);
-  let at = writeVarint(bytes, start, length);
-  bytes[at++] = 0;
-  bytes[at++] = 0;
-  at = writeVarint(bytes, at, delta);
-  at = writeBytes(bytes, at, key);
-  at = writeBytes(bytes, at, value);
-  at = writeVarint(bytes, at, headers.length);
-  for (const [name, text] of headers) at = writeText(bytes, writeText(bytes, at, name), text);
-  return at;
-}
-
-function sizeOfVarint(value: number): number {
-  let rest = ((value << 1) ^ (value >> 31)) >>> 7;
-  let size = 1;
-  for (; rest !== 0; rest >>>= 7) size += 1;
-  return size;
-}
-
-function sizeOfBytes(value: Buffer | null): number {
-  return value === null ? 1 : sizeOfVarint(value.length) + value.length;
-}
-
-function sizeOfText(text: string): number {
-  const length = utf8Length(text);
-  return sizeOfVarint(length) + length;
-}
-
-/** Headers are short and mostly ASCII: for these a loop beats the call into Buffer. */
-function utf8Length(text: string): number {
-  for (let i = 0; i < text.length; i += 1) {
-    if (text.charCodeAt(i) >= 0x80) return Buffer.byteLength(text);
-  }
-  return text.length;
-}
-
-function writeVarint(bytes: Buffer, start: number, value: number): number {
-  let at = start;
-  let rest = ((value << 1) ^ (value >> 31)) >>> 0;
-  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
-  bytes[at++] = rest;
-  return at;
-}
-
-function writeBytes(bytes: Buffer, start: number, value: Buffer | null): number {
-  if (value === null) return writeVarint(bytes, start, -1);
-  const at = writeVarint(bytes, start, value.length);
-  bytes.set(value, at);
-  return at + value.length;
-}
-
-function writeText(bytes: Buffer, start: number, text: string): number {
-  const length = utf8Length(text);
-  const at = writeVarint(bytes, start, length);
-  if (length > text.length) return at + bytes.write(text, at, "utf8");
-  for (let i = 0; i < length; i += 1) bytes[at + i] = text.charCodeAt(i);
-  return at + length;
 }
 
 /** One record as it was read. */

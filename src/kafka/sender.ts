@@ -21,7 +21,7 @@ import { toKafkaError } from "./kafka-errors.ts";
 import { messageBytes, type BatchLimits, type Lane } from "./lane.ts";
 import { produce, type ProduceResult } from "./produce-request.ts";
 import { isRefusal, type Batch, type Producer } from "./producer.ts";
-import type { OutgoingRecord } from "./record-batch.ts";
+import type { OutgoingRecord } from "./record-writer.ts";
 
 export interface SenderOptions {
   readonly client: KafkaClient;

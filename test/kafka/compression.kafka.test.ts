@@ -8,7 +8,7 @@ import { KafkaClient } from "../../src/kafka/client.ts";
 import { codecOf, type Compression } from "../../src/kafka/compression.ts";
 import { fetch } from "../../src/kafka/fetch.ts";
 import { Producer } from "../../src/kafka/producer.ts";
-import type { OutgoingRecord } from "../../src/kafka/record-batch.ts";
+import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
 import { Observer, clientOptions, never, unfenced, uniqueName } from "./support.ts";
 
 let brokers: readonly string[];

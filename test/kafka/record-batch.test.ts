@@ -6,9 +6,9 @@ import {
   UnreadableBatchError,
   decodeBatches,
   encodeBatch,
-  type OutgoingRecord,
   type ReadBatch,
 } from "../../src/kafka/record-batch.ts";
+import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
 import { between, seededRandom } from "../support/random.ts";
 
 const stamp = {

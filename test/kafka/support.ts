@@ -9,7 +9,8 @@ import type { ProducerIdentity } from "../../src/kafka/coordinator.ts";
 import { Fence, transactionalIdOf, type FenceOptions } from "../../src/kafka/fence.ts";
 import { PartitionReader } from "../../src/kafka/partition-reader.ts";
 import { Producer } from "../../src/kafka/producer.ts";
-import type { OutgoingRecord, ReadRecord } from "../../src/kafka/record-batch.ts";
+import type { ReadRecord } from "../../src/kafka/record-batch.ts";
+import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
 import { Topics } from "../../src/kafka/topics.ts";
 
 const clock = systemClock;
