@@ -13,6 +13,7 @@ const MUTANTS = [
   "forget-tail",
   "release-past-gap",
   "start-late",
+  "no-fence",
   "skip-without-compare",
 ];
 

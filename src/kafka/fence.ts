@@ -223,11 +223,8 @@ export class Fence {
       return { producerId, producerEpoch };
     });
     identities.set(transactionalId, { identity, isOpen: false });
-    const { producerId, producerEpoch } = identity;
-    logger.debug(
-      { transactionalId, producerId: String(producerId), producerEpoch },
-      "Has an epoch",
-    );
+    const { producerId, producerEpoch: epoch } = identity;
+    logger.info({ producer_id: String(producerId), epoch }, "keeps older instances out of Kafka");
     return identity;
   }
 

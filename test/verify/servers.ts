@@ -17,7 +17,7 @@ import {
 export const cdcUser = { user: "cdc", password: "cdc-Pa55 word" } as const;
 
 /** A cleaner that starts at once, so that compaction can be waited for. */
-const brokerProperties = {
+export const brokerProperties = {
   "log.cleaner.backoff.ms": "200",
   "log.cleaner.threads": "1",
   "log.initial.task.delay.ms": "100",

@@ -6,6 +6,7 @@ import type { Check, CheckContext } from "./check.ts";
 import { foreignTail } from "./compacted.ts";
 import { giant } from "./giant.ts";
 import { sigkillFirst } from "./sigkill-first.ts";
+import { zombieOnce } from "./zombie.ts";
 import { killedAgainAndAgain, type KillOptions } from "./sigkill.ts";
 
 /** By mutant: the campaign that brings about what it does wrong. */
@@ -18,6 +19,7 @@ const campaigns = {
   "forget-tail": killing({ kills: 6 }),
   "release-past-gap": killing({ kills: 5, commitLog: "file", frozenShare: 1 }),
   "start-late": sigkillFirst,
+  "no-fence": zombieOnce,
   "skip-without-compare": foreignTail,
 } as const satisfies Record<string, Check>;
 

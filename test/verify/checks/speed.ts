@@ -6,6 +6,7 @@ import { memory } from "./memory.ts";
 import { pipelined } from "./pipelined.ts";
 import { start } from "./start.ts";
 import { wire } from "./wire.ts";
+import { zombie } from "./zombie.ts";
 
 export const speedChecks = {
   compare,
@@ -14,4 +15,5 @@ export const speedChecks = {
   memory,
   pipelined,
   wire,
+  zombie,
 } as const satisfies Record<string, Check>;
