@@ -17,9 +17,9 @@ const REPEAT_11 = 1;
 const REPEAT_16 = 2;
 /** No block of so few bytes becomes larger than this many times as much. */
 const RATIO_MAX = 32;
-/** The longest repeat that one element stands for, and the shortest. */
+/** The longest repeat that one element stands for, and the shortest of the shorter form. */
 const REPEAT_MAX = 64;
-const REPEAT_MIN = 4;
+const REPEAT_11_MIN = 4;
 /** Lengths of literals up to this go into the first byte. */
 const SHORT_LITERALS = 60;
 
@@ -87,8 +87,7 @@ function writeLiterals(
 function writeRepeat(target: Buffer, start: number, back: number, length: number): number {
   let at = start;
   for (let left = length; left > 0;) {
-    // What is left for the last element must not be less than the shortest repeat.
-    const some = left > REPEAT_MAX ? Math.min(REPEAT_MAX, left - REPEAT_MIN) : left;
+    const some = Math.min(REPEAT_MAX, left);
     target[at++] = ((some - 1) << 2) | REPEAT_16;
     target[at++] = back & 0xff;
     target[at++] = back >> 8;
@@ -139,7 +138,7 @@ function unpackBlock(packed: Buffer, unpacked: Unpacked): void {
       if (kind === REPEAT_11) back += (tag >> 5) << 8;
       at += size;
       if (back > unpacked.length - start) throw damaged();
-      unpacked.repeat(back, kind === REPEAT_11 ? (high & 7) + REPEAT_MIN : high + 1);
+      unpacked.repeat(back, kind === REPEAT_11 ? (high & 7) + REPEAT_11_MIN : high + 1);
     }
   }
   if (unpacked.length - start !== length) throw damaged();

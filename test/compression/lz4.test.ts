@@ -24,12 +24,29 @@ describe("LZ4", () => {
     );
   });
 
+  test("ends with literals, as readers of the format expect", () => {
+    const target = Buffer.alloc(lz4BytesMax(100));
+    const size = packLz4(Buffer.alloc(100, 0x61), target, new Repeats());
+    expect(target.toString("hex", 11, size)).toBe("1f6101004b" + "506161616161" + "00000000");
+  });
+
   test.each([
     ["another magic number", "05224d18604082"],
     ["another version", "04224d18a04082"],
     ["a dictionary", "04224d186140820000000000"],
     ["blocks of no known size", "04224d18600082"],
     ["a repeat before the beginning", "04224d18604082" + "05000000" + "1061ff0000" + "00000000"],
+    [
+      "a repeat that reaches into the frame before",
+      "04224d18604082" +
+        "01000080" +
+        "61" +
+        "00000000" +
+        "04224d18604082" +
+        "05000000" +
+        "1061020000" +
+        "00000000",
+    ],
     ["a repeat of no distance", "04224d18604082" + "05000000" + "1061000000" + "00000000"],
     ["literals behind the end", "04224d18604082" + "02000000" + "f061" + "00000000"],
   ])("refuses %s", (_, hex) => {

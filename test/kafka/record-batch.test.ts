@@ -128,7 +128,7 @@ describe("a record batch", () => {
 
   test("holds no more than its header and what is packed, also where that is longer", () => {
     const random = seededRandom(3);
-    const noise = Buffer.from(Array.from({ length: 130_900 }, () => between(random, 0, 255)));
+    const noise = Buffer.from(Array.from({ length: 130_980 }, () => between(random, 0, 255)));
     const text = Buffer.from("again and again ".repeat(8_000));
     for (const codec of ["gzip", "snappy", "lz4"] as const) {
       for (const value of [noise, text]) {
@@ -160,6 +160,7 @@ describe("a record batch", () => {
     ["zstd that is none", 4, Buffer.from("none of it"), /does not begin as zstd/],
     ["a codec of tomorrow", 5, Buffer.from("none"), /unknown codec 5/],
     ["records that are cut off", 0, Buffer.from([40, 0, 0]), /records are cut short/],
+    ["a record with a byte too many", 0, Buffer.from([14, 0, 0, 0, 1, 1, 0, 0]), /another length/],
     ["records without end", 0, Buffer.alloc(9, 0xff), /records are cut short/],
     ["a gzip bomb", 1, gzipSync(Buffer.alloc(260 * 2 ** 20)), /more than 268435456 bytes/],
   ])("is refused for %s", (_, codec, content, reason) => {
