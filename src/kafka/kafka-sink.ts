@@ -113,6 +113,7 @@ export class KafkaSink implements Sink {
     this.#events = events;
     this.#sameServer = resume.sameServer;
     const either = AbortSignal.any([signal, this.#stop.signal]);
+    await this.#options.fence.identity(either); // Also where there is no partition yet: it ends an older one.
     const { targets, fresh } = await this.#targets.open(resume, either);
     either.throwIfAborted();
     for (const [topic, target] of targets) {

@@ -6,6 +6,7 @@ import { silentLogger } from "../../src/core/logger.ts";
 import { Coordinator } from "../../src/kafka/coordinator.ts";
 import type { Fence, FenceOptions, Identities } from "../../src/kafka/fence.ts";
 import { transactionalIdOf } from "../../src/kafka/fence.ts";
+import type { KafkaSink } from "../../src/kafka/kafka-sink.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import { RecordedEvents, makeMessage, resumeAt } from "../contract/sink.ts";
 import { Observer, makeFence, makeSink, never, recordOf, uniqueName } from "./support.ts";
@@ -184,6 +185,21 @@ describe("Fence", () => {
     second.write(later);
     await second.events.untilDelivered(1);
     expect(second.events.failure).toBeUndefined();
+  });
+
+  test("ends a sink also where the other one has no partition yet", async () => {
+    const pipeline = uniqueName("p");
+    const open = async (): Promise<{ sink: KafkaSink; events: RecordedEvents }> => {
+      const sink = makeSink(brokers, { pipeline });
+      closing.push(sink);
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({}, "none"), events, never);
+      return { sink, events };
+    };
+    const [first] = [await open(), await open()];
+    first.sink.write([makeMessage(0, uniqueName("later"))]);
+    await first.events.until(() => first.events.failure !== undefined);
+    expect(first.events.failure).toMatchObject(TAKEN_OVER);
   });
 
   test("lets a sink that stood still send nothing before the commit log was asked", async () => {

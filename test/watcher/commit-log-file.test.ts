@@ -235,6 +235,7 @@ describe("CommitLogFile", () => {
     const following = log.follow(signal);
     leaveLock({});
     await expect(following).rejects.toMatchObject({ code: "TAKEN_OVER" });
+    await expect(log.stillOurs(signal)).rejects.toMatchObject({ code: "TAKEN_OVER" });
   });
 
   test("notices a lock that was taken between writing and renaming", async () => {
