@@ -40,6 +40,8 @@ export interface SenderOptions {
 
 /** Requests under way to one leader. With one batch of a partition in each, never more of a partition. */
 const REQUESTS_MAX = 5;
+/** A request with messages of several megabytes leaves no room for others: they would only wait in memory. */
+const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A broker that leads some of our partitions. */
 class Leader {
@@ -47,10 +49,16 @@ class Leader {
   /** Those that may have something to send, the longest waiting first. */
   readonly waiting = new Set<Flights>();
   requests = 0;
+  /** Of the batches in these requests. */
+  bytes = 0;
   busy = false;
 
   constructor(node: number) {
     this.node = node;
+  }
+
+  get hasRoom(): boolean {
+    return this.requests < REQUESTS_MAX && this.bytes < REQUEST_BYTES_MAX;
   }
 }
 
@@ -88,7 +96,7 @@ export class Sender {
     }
     const leader = this.#leader(flights.leader);
     leader.waiting.add(flights);
-    if (!leader.busy && leader.requests < REQUESTS_MAX) this.#run(() => this.#serve(leader));
+    if (!leader.busy && leader.hasRoom) this.#run(() => this.#serve(leader));
   }
 
   #leader(node: number): Leader {
@@ -128,7 +136,7 @@ export class Sender {
     leader.busy = true;
     try {
       await Promise.resolve(); // So that a whole write goes into the first batch.
-      while (leader.waiting.size > 0 && leader.requests < REQUESTS_MAX && !signal.aborted) {
+      while (leader.waiting.size > 0 && leader.hasRoom && !signal.aborted) {
         let connection: BrokerConnection;
         try {
           connection = await client.node(leader.node);
@@ -141,7 +149,6 @@ export class Sender {
         if (asked !== undefined) await asked;
         const taken = this.#take(leader);
         if (taken.length === 0) return;
-        leader.requests += 1;
         this.#run(() => this.#request(leader, connection, taken));
       }
     } finally {
@@ -196,8 +203,12 @@ export class Sender {
     taken: readonly { readonly flights: Flights; readonly flight: Flight }[],
   ): Promise<void> {
     const batches = taken.map(({ flight }) => flight.batch);
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
+    leader.requests += 1;
+    leader.bytes += bytes;
     const results = await this.#produce(connection, batches);
     leader.requests -= 1;
+    leader.bytes -= bytes;
     for (const [i, { flights, flight }] of taken.entries()) {
       flight.settled = true;
       const { errorCode, baseOffset } = results[i] ?? {};

@@ -144,6 +144,23 @@ describe("Sender", () => {
     network.close();
   });
 
+  test("has large messages under way one after the other", async () => {
+    const setup = await setUp(1, { "max.message.bytes": "9000000" });
+    const { network, lanes, sender, topic, delivered } = setup;
+    const [lane] = lanes as [Lane];
+    lane.push(makeMessage(0, topic));
+    sender.wake(lane);
+    await untilDelivered(setup, 1);
+    for (let i = 1; i < 5; i += 1) {
+      lane.push({ ...makeMessage(i, topic), value: Buffer.alloc(5_000_000), bytes: 5_000_000 });
+    }
+    sender.wake(lane);
+    await untilDelivered(setup, 5);
+    expect(network.mostUnderWay).toBe(1);
+    expect(await idsIn(topic)).toEqual(delivered);
+    network.close();
+  });
+
   test("sends the batches of several partitions in one request", async () => {
     const setup = await setUp(4);
     const { network, write, topic, delivered } = setup;
