@@ -68,15 +68,17 @@ export function unfenced(client: KafkaClient): Pick<Fence, "identity" | "remembe
   return { identity: () => ownIdentity(client), rememberedMs: 8 * 60 * 60_000 };
 }
 
+/** A broker that has just started answers with an error for a while, and with no id. */
 async function ownIdentity(client: KafkaClient): Promise<ProducerIdentity> {
-  const connection = await client.any();
   const api = { apiKey: 22, name: "InitProducerId", versionMax: 1 };
   const args = { transactionalId: null, transactionTimeout: 60_000 };
-  const answer = (await connection.request(api, args)) as Record<string, number | string>;
-  return {
-    producerId: BigInt(answer["producerId"] as string),
-    producerEpoch: Number(answer["producerEpoch"]),
-  };
+  for (;;) {
+    const connection = await client.any();
+    const answer = (await connection.request(api, args)) as Record<string, number | string>;
+    const { errorCode, producerId, producerEpoch } = answer;
+    if (errorCode !== 0) continue;
+    return { producerId: BigInt(producerId as string), producerEpoch: Number(producerEpoch) };
+  }
 }
 
 /** Looks at topics and changes them, beside what is tested. */
