@@ -59,6 +59,7 @@ export class Standstill {
     if (this.#answered === this.#standstills) return undefined;
     this.#asking ??= this.#ask(signal).finally(() => (this.#asking = undefined));
     const asking = this.#asking;
+    asking.catch(() => undefined); // Whoever has stopped meanwhile hears nothing of it.
     return unlessAborted(() => asking, signal);
   }
 

@@ -64,8 +64,8 @@ const MARK_WAIT_MS = 30_000;
 const KEEP_UP_MS = 6 * 60 * 60_000;
 const KEEP_UP_MIN_MS = 10_000;
 const EXPIRATIONS = ["transactional.id.expiration.ms", "producer.id.expiration.ms"];
-/** The transaction never came to be, or another has ended it. */
-const INVALID_TXN_STATE = 48;
+/** INVALID_TXN_STATE: it never came to be, or another has ended it. INVALID_PRODUCER_ID_MAPPING: forgotten. */
+const NO_TRANSACTION = [48, 49];
 
 interface Waiting {
   readonly target: SendTarget;
@@ -214,7 +214,7 @@ export class Fence {
       const present = identities.get(transactionalId);
       if (present?.isOpen === true) {
         await this.#coordinator.abort(present.identity, signal).catch((error: unknown) => {
-          if (!hasCode(error, INVALID_TXN_STATE)) throw error;
+          if (!NO_TRANSACTION.some(code => hasCode(error, code))) throw error;
         });
         present.isOpen = false;
       }

@@ -72,6 +72,21 @@ describe("Standstill", () => {
     await expect(watching).rejects.toThrow("stopped");
   });
 
+  test("is refused to nobody who has stopped meanwhile", async () => {
+    const scene = new Scene();
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    scene.answer = () => Promise.reject(new Error("taken over"));
+    scene.pass(20_000);
+    await expect(scene.standstill.passed(AbortSignal.abort(new Error("stopped")))).rejects.toThrow(
+      "stopped",
+    );
+    await new Promise(resolve => setImmediate(resolve));
+    process.off("unhandledRejection", note);
+    expect([scene.asked, unhandled]).toEqual([1, []]);
+  });
+
   test("holds back everybody until the answer is there", async () => {
     const scene = new Scene();
     let answer = (): void => undefined;

@@ -132,6 +132,17 @@ describe("Fence", () => {
     await fenceOf(pipeline, { identities }).around(all(topic, 1), never);
   });
 
+  test("begins again also where its identity is forgotten, unless another has the id", async () => {
+    const topic = await topicOf(1);
+    const pipeline = uniqueName("p");
+    const forgotten = { identity: { producerId: 2n ** 40n, producerEpoch: 3 }, isOpen: true };
+    const identities: Identities = new Map([[transactionalIdOf(pipeline), forgotten]]);
+    await fenceOf(pipeline, { identities }).around(all(topic, 1), never);
+    const late: Identities = new Map([[transactionalIdOf(pipeline), forgotten]]);
+    const taken = fenceOf(pipeline, { identities: late }).identity(never);
+    await expect(taken).rejects.toMatchObject(TAKEN_OVER);
+  });
+
   test("fences in one transaction what is asked for together", async () => {
     const topic = await topicOf(30);
     const begin = vi.spyOn(Coordinator.prototype, "begin");
