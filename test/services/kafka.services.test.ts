@@ -5,8 +5,11 @@ import { createTopics } from "../support/create-topics.ts";
 
 afterEach(stopAll);
 
+/** Its five attempts end after some ten seconds, about as long as the cluster waits for a killed broker. */
+const retry = { retries: 15 };
+
 function clientOf({ brokers }: Pick<Kafka, "brokers">): KafkaClient {
-  return new KafkaClient({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+  return new KafkaClient({ brokers: [...brokers], logLevel: logLevel.NOTHING, retry });
 }
 
 async function createTopic(kafka: Kafka, topic: string): Promise<number[]> {
@@ -23,7 +26,7 @@ async function createTopic(kafka: Kafka, topic: string): Promise<number[]> {
 }
 
 async function produce(kafka: Kafka, topic: string, values: readonly string[]): Promise<void> {
-  const producer = clientOf(kafka).producer({ allowAutoTopicCreation: false });
+  const producer = clientOf(kafka).producer({ allowAutoTopicCreation: false, retry });
   await producer.connect();
   try {
     await producer.send({ topic, acks: -1, messages: values.map(value => ({ value })) });
@@ -86,7 +89,7 @@ describe("three brokers", () => {
     expect(await fetch(kafka, "orders", 2)).toEqual(["a", "b"]);
   });
 
-  test("stop cleanly and come back together", async () => {
+  test("stop and come back together", async () => {
     const kafka = await startKafka({ brokers: 3 });
     await createTopic(kafka, "orders");
     await produce(kafka, "orders", ["a"]);
