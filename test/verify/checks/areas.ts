@@ -3,6 +3,7 @@ import type { Check } from "./check.ts";
 import { coreChecks } from "./core.ts";
 import { destinationsChecks } from "./destinations.ts";
 import { productChecks } from "./product.ts";
+import { snapshotChecks } from "./snapshot.ts";
 import { speedChecks } from "./speed.ts";
 import { typesChecks } from "./types.ts";
 
@@ -11,6 +12,7 @@ export const areas = {
   product: productChecks,
   types: typesChecks,
   destinations: destinationsChecks,
+  snapshot: snapshotChecks,
   speed: speedChecks,
 } as const satisfies Record<string, Readonly<Record<string, Check>>>;
 

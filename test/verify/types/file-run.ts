@@ -1,5 +1,5 @@
 /** The program under test, reading a server into a file from some place on. */
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -72,10 +72,14 @@ export class FileRun {
 
   /** `tidemark position set`, while the program is stopped. */
   setPosition({ file, position }: BinlogPosition): void {
-    const { bundle } = this.product;
-    const args = [bundle, "position", "set", `${file}:${position}`, "--config", CONFIG];
-    const set = spawnSync(process.execPath, args, { cwd: this.#dir, encoding: "utf8" });
-    if (set.status !== 0) throw new Error(`position set ended with ${set.status}: ${set.stderr}`);
+    const { status, stderr } = this.command("position", "set", `${file}:${position}`);
+    if (status !== 0) throw new Error(`position set ended with ${status}: ${stderr}`);
+  }
+
+  /** Another command with the same configuration. */
+  command(...words: readonly string[]): SpawnSyncReturns<string> {
+    const args = [this.product.bundle, ...words, "--config", CONFIG];
+    return spawnSync(process.execPath, args, { cwd: this.#dir, encoding: "utf8" });
   }
 
   async dispose(): Promise<void> {
