@@ -2,10 +2,13 @@
 import { partsOf } from "../core/rows.ts";
 import { OTHER_TABLES, type RowCounts } from "../core/vitals.ts";
 
+/** Of the binlog, where nothing is only read. */
+export type ChangeCounts = Omit<RowCounts, "read">;
+
 export interface TableActivity {
   readonly name: string;
   /** Rows since the last look. */
-  readonly rows: RowCounts;
+  readonly rows: ChangeCounts;
   /** Rows since the beginning. */
   readonly total: number;
 }
@@ -22,11 +25,11 @@ export interface ActivitySample {
   readonly schemas: readonly SchemaActivity[];
 }
 
-type Counts = ReadonlyMap<string, Readonly<RowCounts>>;
+type Counts = ReadonlyMap<string, Readonly<ChangeCounts>>;
 
-const NONE: RowCounts = { insert: 0, update: 0, delete: 0 };
+const NONE: ChangeCounts = { insert: 0, update: 0, delete: 0 };
 
-export const sum = ({ insert, update, delete: deleted }: RowCounts): number =>
+export const sum = ({ insert, update, delete: deleted }: ChangeCounts): number =>
   insert + update + deleted;
 
 /** Takes the difference to what it saw the last time. */
@@ -62,7 +65,7 @@ function parted(id: string): readonly [schema: string, table: string] {
   return id === OTHER_TABLES ? ["(others)", "(others)"] : partsOf(id);
 }
 
-function difference(now: RowCounts, before: RowCounts): RowCounts {
+function difference(now: ChangeCounts, before: ChangeCounts): ChangeCounts {
   return {
     insert: now.insert - before.insert,
     update: now.update - before.update,
@@ -70,7 +73,7 @@ function difference(now: RowCounts, before: RowCounts): RowCounts {
   };
 }
 
-function together(a: RowCounts, b: RowCounts): RowCounts {
+function together(a: ChangeCounts, b: ChangeCounts): ChangeCounts {
   return {
     insert: a.insert + b.insert,
     update: a.update + b.update,

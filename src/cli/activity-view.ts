@@ -1,9 +1,9 @@
 /** A sample of activity as a table for a terminal, as a line for people, and as a line for programs. */
-import type { RowCounts } from "../core/vitals.ts";
 import {
   busiestFirst,
   sum,
   type ActivitySample,
+  type ChangeCounts,
   type SchemaActivity,
   type TableActivity,
 } from "./activity-sample.ts";
@@ -92,7 +92,7 @@ export function activityLine(sample: ActivitySample, time: Date): string {
 
 /** Rows of that time, and only what changed. */
 export function activityJson(sample: ActivitySample, time: Date): string {
-  const shown = ({ rows }: TableActivity): RowCounts => rows;
+  const shown = ({ rows }: TableActivity): ChangeCounts => rows;
   return JSON.stringify({
     time: time.toISOString(),
     seconds: Math.round(sample.seconds * 1000) / 1000,

@@ -54,6 +54,7 @@ export class RowFilter {
     if (tests.length === 0) return true;
     switch (rows.operation) {
       case "insert":
+      case "read":
         return fits(tests, rows, row, "after");
       case "delete":
         return fits(tests, rows, row, "before");

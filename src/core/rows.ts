@@ -6,7 +6,18 @@
  * of a cell (docs/types.md), or, where it knows MySQL's own form, for the place of its bytes.
  */
 
-export type Operation = "insert" | "update" | "delete";
+/** `read`: the row was there when a snapshot looked. */
+export type Operation = "insert" | "update" | "delete" | "read";
+
+/** True if the rows have nothing but after images. */
+export function hasOnlyAfter(operation: Operation): boolean {
+  return operation === "insert" || operation === "read";
+}
+
+/** What a choice of events takes: who wants new rows wants those that are there already. */
+export function operationsOf(events: readonly Operation[]): ReadonlySet<Operation> {
+  return new Set(events.includes("insert") ? [...events, "read"] : events);
+}
 
 /** MySQL's column types as Tidemark tells them apart; lengths and flags stand in `Column`. */
 export type ColumnType =
@@ -82,7 +93,7 @@ export type Image = "before" | "after";
 export const CellState = { absent: 0, null: 1, present: 2 } as const;
 export type CellState = (typeof CellState)[keyof typeof CellState];
 
-/** The rows of one rows event. An insert has only after images, a delete only before images. */
+/** The rows of one rows event. An insert and a read have only after images, a delete only before images. */
 export interface Rows {
   readonly table: TableShape;
   readonly operation: Operation;

@@ -166,7 +166,7 @@ export class TableRows {
   readonly #byName = new Map<string, RowCounts>();
   readonly #byShape = new WeakMap<TableShape, RowCounts>();
   #lastShape: TableShape | undefined;
-  #lastCounts: RowCounts = { insert: 0, update: 0, delete: 0 };
+  #lastCounts: RowCounts = { insert: 0, update: 0, delete: 0, read: 0 };
 
   constructor(labels: LabelBudget) {
     this.#labels = labels;
@@ -199,7 +199,7 @@ export class TableRows {
     if (known !== undefined) return known;
     if (name !== OTHER_TABLES && this.#labels.left <= 0) return this.#named(OTHER_TABLES);
     if (name !== OTHER_TABLES) this.#labels.left -= 1;
-    const counts: RowCounts = { insert: 0, update: 0, delete: 0 };
+    const counts: RowCounts = { insert: 0, update: 0, delete: 0, read: 0 };
     this.#byName.set(name, counts);
     return counts;
   }

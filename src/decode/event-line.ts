@@ -8,7 +8,7 @@
  */
 import type { BinlogEvent } from "../binlog/reader.ts";
 import { unreadable } from "../core/errors.ts";
-import { tableId, type Column, type Image, type TableShape } from "../core/rows.ts";
+import { hasOnlyAfter, tableId, type Column, type Image, type TableShape } from "../core/rows.ts";
 import { JsonWriter } from "../formats/json-writer.ts";
 import { ObjectWriter, type ValueWriter } from "../formats/object-writer.ts";
 
@@ -78,7 +78,7 @@ export class EventLines {
     json.raw(Buffer.from(`${JSON.stringify(fields).slice(0, -1)},"rows":[`));
     const object = this.#writer(table);
     const images: readonly Image[] =
-      operation === "update" ? ["before", "after"] : [operation === "insert" ? "after" : "before"];
+      operation === "update" ? ["before", "after"] : [hasOnlyAfter(operation) ? "after" : "before"];
     for (let row = 0; row < rows.count; row += 1) {
       if (row > 0) json.byte(COMMA);
       json.byte(BRACE_OPEN);

@@ -7,8 +7,8 @@ export class ColumnListFormat extends RowFormat {
   readonly name = "column-list";
 
   protected value(json: JsonWriter, changed: ChangedRow): void {
-    const { operation, table } = changed;
-    json.ascii(`{"kind":"${operation}","schema":`);
+    const { operation, isRead, table } = changed;
+    json.ascii(`{"kind":"${isRead ? "snapshot_insert" : operation}","schema":`);
     json.text(table.shape.database);
     json.ascii(',"table":');
     json.text(table.shape.name);

@@ -3,6 +3,7 @@
  * `decimal.handling.mode=string`, its other defaults unchanged. docs/formats.md lists the differences.
  *
  *   insert                        c
+ *   row of a snapshot             r
  *   update                        u
  *   update of the primary key     d with the old key, its tombstone, c with the new key
  *   delete                        d, its tombstone
@@ -11,7 +12,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Change, RowsOrigin, Transaction } from "../core/entry.ts";
-import type { TableShape } from "../core/rows.ts";
+import type { Rows, TableShape } from "../core/rows.ts";
 import { storedWriter } from "./debezium-stored.ts";
 import { valueWriter } from "./debezium-values.ts";
 import type { Format } from "./format.ts";
@@ -50,6 +51,7 @@ interface SourcePlace {
   readonly file: string;
   readonly serverId: number;
   readonly table: TableShape;
+  readonly isRead: boolean;
   readonly start: string;
   readonly database: string;
   readonly tableName: string;
@@ -66,6 +68,7 @@ const OPERATIONS = {
   c: Buffer.from(',"transaction":null,"op":"c"'),
   u: Buffer.from(',"transaction":null,"op":"u"'),
   d: Buffer.from(',"transaction":null,"op":"d"'),
+  r: Buffer.from(',"transaction":null,"op":"r"'),
 } as const;
 
 export class DebeziumFormat implements Format {
@@ -94,6 +97,11 @@ export class DebeziumFormat implements Format {
       case "insert":
         key.write(out, rows, row, "after");
         this.#value(out.values, change, row, "c");
+        out.message("");
+        return;
+      case "read":
+        key.write(out, rows, row, "after");
+        this.#value(out.values, change, row, "r");
         out.message("");
         return;
       case "delete":
@@ -126,7 +134,7 @@ export class DebeziumFormat implements Format {
     const { rows } = change;
     const { row: object } = this.#writers(rows.table);
     json.raw(BEFORE);
-    if (operation === "c") json.raw(NULL);
+    if (operation === "c" || operation === "r") json.raw(NULL);
     else object.write(json, rows, row, "before");
     json.raw(AFTER);
     if (operation === "d") json.raw(NULL);
@@ -136,7 +144,7 @@ export class DebeziumFormat implements Format {
     json.raw(source.head);
     json.integer(change.origin.position);
     json.raw(ROW);
-    json.integer(row);
+    json.integer(operation === "r" ? 0 : row);
     json.raw(source.tail);
     json.raw(OPERATIONS[operation]);
     json.raw(this.#end());
@@ -164,9 +172,9 @@ export class DebeziumFormat implements Format {
   }
 
   /** Rows come in the order of the binlog, so remembering the last one is enough. */
-  #source({ origin, transaction, rows: { table } }: Change): SourceParts {
+  #source({ origin, transaction, rows }: Change): SourceParts {
     const { timestampS } = origin;
-    const place = this.#place(origin, table);
+    const place = this.#place(origin, rows);
     const last = this.#lastSource;
     if (
       last?.transaction === transaction &&
@@ -182,13 +190,21 @@ export class DebeziumFormat implements Format {
     return this.#lastSource;
   }
 
-  #place({ file, serverId }: RowsOrigin, table: TableShape): SourcePlace {
+  #place({ file, serverId }: RowsOrigin, { table, operation }: Rows): SourcePlace {
     const last = this.#lastSource?.place;
-    if (last?.table === table && last.file === file && last.serverId === serverId) return last;
+    const isRead = operation === "read";
+    if (
+      last?.table === table &&
+      last.file === file &&
+      last.serverId === serverId &&
+      last.isRead === isRead
+    ) {
+      return last;
+    }
     return {
-      ...{ file, serverId, table },
+      ...{ file, serverId, table, isRead },
       start: `${this.#sourceStart},"ts_ms":`,
-      database: `,"snapshot":"false","db":${JSON.stringify(table.database)},"sequence":null,"ts_us":`,
+      database: `,"snapshot":"${isRead}","db":${JSON.stringify(table.database)},"sequence":null,"ts_us":`,
       tableName: `,"table":${JSON.stringify(table.name)},"server_id":${serverId},"gtid":`,
       position: `,"file":${JSON.stringify(file)},"pos":`,
     };

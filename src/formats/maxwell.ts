@@ -44,8 +44,11 @@ export class MaxwellFormat implements Format {
   ): void {
     const { rows, origin, first, count, endsTransaction } = change;
     json.raw(table.head);
-    json.ascii(`${rows.operation}","ts":${origin.timestampS},"xid":${this.#number(change)}`);
-    if (endsTransaction && row === first + count - 1) json.ascii(',"commit":true');
+    if (rows.operation === "read") json.ascii(`bootstrap-insert","ts":${origin.timestampS}`);
+    else {
+      json.ascii(`${rows.operation}","ts":${origin.timestampS},"xid":${this.#number(change)}`);
+      if (endsTransaction && row === first + count - 1) json.ascii(',"commit":true');
+    }
     json.ascii(',"data":');
     table.row.object(json, table.row.present(rows, row, imageOf(rows)));
     if (rows.operation === "update") {

@@ -25,7 +25,9 @@ export interface ChangedRow {
   readonly rows: Rows;
   readonly row: number;
   /** What the message says; `delete` and `insert` for the halves of a changed key. */
-  readonly operation: Operation;
+  readonly operation: Exclude<Operation, "read">;
+  /** The row was there already; `operation` is `insert`, as most consumers know nothing else. */
+  readonly isRead: boolean;
   /** The image that the message's key is taken from. */
   readonly image: Image;
   readonly table: PlainTable;
@@ -42,17 +44,18 @@ export abstract class RowFormat implements Format {
     const { rows } = change;
     const { operation } = rows;
     const table = this.#table(rows.table);
-    const add = (idSuffix: IdSuffix, as: Operation): void => {
+    const isRead = operation === "read";
+    const add = (idSuffix: IdSuffix, as: ChangedRow["operation"]): void => {
       const image = as === "insert" ? "after" : "before";
       table.key.write(out, rows, row, image);
-      this.value(out.values, { change, rows, row, operation: as, image, table });
+      this.value(out.values, { change, rows, row, operation: as, isRead, image, table });
       out.message(idSuffix);
     };
     if (operation === "update" && table.key.isChanged(rows, row)) {
       add(":d", "delete");
       add(":c", "insert");
     } else {
-      add("", operation);
+      add("", isRead ? "insert" : operation);
     }
   }
 

@@ -1,6 +1,7 @@
 /** The de-duplication window of a pipeline, made from the configuration. */
 import type { PipelineConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
+import { operationsOf } from "../core/rows.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { DedupeWindow, type DedupeWindowOptions } from "../queue/dedupe-window.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
@@ -23,7 +24,7 @@ export function makeDedupeWindow(stages: DedupeStages): DedupeWindow | undefined
   const { pipeline, waiting, vitals, ...same } = stages;
   const { dedupe } = pipeline;
   if (dedupe === undefined) return undefined;
-  const events = new Set(pipeline.events);
+  const events = operationsOf(pipeline.events);
   // What a merged row says of the way there is not what the conditions are about.
   const rules = makeRowRules({ ...pipeline, columns: undefined }, () => (vitals.filtered += 1));
   return new DedupeWindow({

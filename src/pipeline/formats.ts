@@ -1,6 +1,7 @@
 /** What makes the messages of a pipeline, by the format in the configuration. */
 import type { FormatConfig, PipelineConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
+import { operationsOf } from "../core/rows.ts";
 import { ColumnListFormat } from "../formats/column-list.ts";
 import { DebeziumFormat } from "../formats/debezium.ts";
 import type { Format } from "../formats/format.ts";
@@ -25,7 +26,7 @@ export function makeEncoder(
   { router, clock, onFiltered, generation }: EncoderSurroundings,
 ): Encoder | ActivityEncoder {
   const { name, sink, format } = pipeline;
-  const events = new Set(pipeline.events);
+  const events = operationsOf(pipeline.events);
   if (format.type !== "activity") {
     const { columns, dedupe } = pipeline;
     const options = { format: makeFormat(name, format, clock), router, events };

@@ -20,7 +20,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Change, Entry, Parcel } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
-import { CellState, tableId, type Image, type TableShape } from "../core/rows.ts";
+import { CellState, hasOnlyAfter, tableId, type Image, type TableShape } from "../core/rows.ts";
 import { Wake } from "../core/signal.ts";
 import { isKeyChanged } from "../formats/key.ts";
 import type { Place } from "../sinks/sink.ts";
@@ -213,7 +213,7 @@ export class DedupeWindow implements Supply {
       this.#pass(lone, seq);
       return;
     }
-    const key = keyOf(now, now.operation === "insert" ? "after" : "before");
+    const key = keyOf(now, hasOnlyAfter(now.operation) ? "after" : "before");
     if (key === undefined) {
       this.#sendTable(rows.table);
       this.#pass(lone, seq);

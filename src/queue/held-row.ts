@@ -13,6 +13,7 @@
 import {
   ABSENT,
   CellState,
+  hasOnlyAfter,
   NULL,
   type Image,
   type Operation,
@@ -59,7 +60,7 @@ export class HeldRow implements Rows {
   /** @throws if a cell holds no value of its type. */
   static of(rows: Rows, row: number): HeldRow {
     const { table, operation } = rows;
-    const before = operation === "insert" ? undefined : copyOf(rows, row, "before");
+    const before = hasOnlyAfter(operation) ? undefined : copyOf(rows, row, "before");
     const after = operation === "delete" ? undefined : copyOf(rows, row, "after");
     return new HeldRow({ table, operation, before, after });
   }

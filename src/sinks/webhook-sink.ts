@@ -10,6 +10,7 @@
  */
 import type { NextOffsets } from "../core/checkpoint.ts";
 import { assert, type TidemarkError } from "../core/errors.ts";
+import { operationsOf } from "../core/rows.ts";
 import { Wake } from "../core/signal.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "./sink.ts";
 import { Endpoint } from "./webhook-endpoint.ts";
@@ -122,7 +123,7 @@ export class WebhookSink implements Sink {
     if (routes === undefined) {
       const ids = new Set(destination.split(ROUTE_SEPARATOR));
       const wanting = this.#options.routes.filter(
-        ({ id, events }) => ids.has(id) && events.includes(operation),
+        ({ id, events }) => ids.has(id) && operationsOf(events).has(operation),
       );
       routes = wanting.map(({ id }) => this.#routes.get(id) as Route);
       this.#routesOf.set(key, routes);

@@ -1,7 +1,7 @@
 /** A real MySQL with a user's connection to it, and readers of its binlog that end with the test. */
 import { randomUUID } from "node:crypto";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
-import { CellState, type Image, type Rows } from "../../src/core/rows.ts";
+import { CellState, type Image, type Operation, type Rows } from "../../src/core/rows.ts";
 import type { BinlogEvent, BinlogReader, DumpStart } from "../../src/binlog/reader.ts";
 import { MysqlServer } from "../../src/binlog/server.ts";
 import { openReader, type ReaderName } from "../../src/binlog/open-reader.ts";
@@ -164,8 +164,10 @@ export function cellsOf(rows: Rows, row: number, image: Image): (string | null)[
 
 /** Each image of each row as text: a column that was not logged is left out. */
 export function imagesOf(rows: Rows): string[] {
-  const isThere = { insert: ["after"], update: ["before", "after"], delete: ["before"] } as const;
-  const there: readonly Image[] = isThere[rows.operation];
+  const isThere: Readonly<Record<Operation, readonly Image[]>> = {
+    ...{ insert: ["after"], update: ["before", "after"], delete: ["before"], read: ["after"] },
+  };
+  const there = isThere[rows.operation];
   return Array.from({ length: rows.count }, (_, row) => row).flatMap(row =>
     there.map(image => {
       const cells = rows.table.columns.flatMap(({ name }, column) => {

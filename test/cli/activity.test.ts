@@ -2,13 +2,12 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ActivitySampler } from "../../src/cli/activity-sample.ts";
+import { ActivitySampler, type ChangeCounts } from "../../src/cli/activity-sample.ts";
 import { activityJson, activityLine, activityTable } from "../../src/cli/activity-view.ts";
 import { LivePicture } from "../../src/cli/live-picture.ts";
 import { loadActivity, type ActivityForm } from "../../src/config/activity-form.ts";
-import type { RowCounts } from "../../src/core/vitals.ts";
 
-const counts = (...tables: [string, number, number?, number?][]): Map<string, RowCounts> =>
+const counts = (...tables: [string, number, number?, number?][]): Map<string, ChangeCounts> =>
   new Map(
     tables.map(([id, insert, update = 0, deleted = 0]) => [
       id,

@@ -147,6 +147,7 @@ describe("filter", () => {
   ])("%j", (where, rows) => {
     expect(sent(where, "insert", paid, open, empty)).toEqual(rows);
     expect(sent(where, "delete", paid, open, empty)).toEqual(rows);
+    expect(sent(where, "read", paid, open, empty)).toEqual(rows);
   });
 
   test("lets an update through that enters, stays in or leaves what is sent", () => {

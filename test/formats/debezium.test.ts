@@ -57,6 +57,19 @@ describe("DebeziumFormat", () => {
     );
   });
 
+  test("writes a row of a snapshot as Debezium does, with its key and without a row number", () => {
+    const debezium = format();
+    const images = [["1", "a"], ["2", "b"]]; // prettier-ignore
+    const [message, ...others] = written(debezium, changeOf(orders, "read", images), 1);
+    expect(others).toEqual([]);
+    expect(message?.key?.toString()).toBe('{"id":2}');
+    expect(envelope(message)).toMatchObject({ before: null, after: { id: 2, name: "b" }, op: "r" });
+    expect(envelope(message).source).toMatchObject({ snapshot: "true", row: 0, gtid: null });
+    // The next row of the stream, from the same place of the same table, is none of a snapshot.
+    const [next] = written(debezium, changeOf(orders, "insert", [["3", "c"]]), 0);
+    expect(envelope(next)).toMatchObject({ op: "c", source: { snapshot: "false" } });
+  });
+
   test("takes the time of the event where no commit time is known", () => {
     const [message] = written(format(), changeOf(orders, "insert", [["1", "pen"]]), 0);
     expect(envelope(message).source).toMatchObject({

@@ -54,6 +54,16 @@ describe("MaxwellFormat", () => {
     );
   });
 
+  test("writes a row of a snapshot as Maxwell's bootstrap does, which is part of no transaction", () => {
+    expect(texts(orders, "read", [["1", "pen", "5"]], { endsTransaction: true })).toEqual([
+      '{"database":"shop","table":"orders","type":"bootstrap-insert","ts":1477053217,' +
+        '"data":{"id":1,"name":"pen","qty":5}}',
+    ]);
+    expect(keyOf(changeOf(orders, "read", [["1", "pen", "5"]]))).toBe(
+      '{"database":"shop","table":"orders","pk.id":1}',
+    );
+  });
+
   test("has Maxwell's key, from the row after where that has it", () => {
     const composite = tableOf([id, column("v", "int"), column("k`é", "varchar")], [2, 0]);
     expect(keyOf(changeOf(composite, "insert", [["1", "2", "x"]]))).toBe(

@@ -237,3 +237,23 @@ describe("plain values", () => {
     expect(shown(shape, cell)).toBe(text);
   });
 });
+
+describe("a row of a snapshot", () => {
+  const john = ["1", "John Doe", "john@example.com"];
+
+  test("has a kind of its own in column-list", () => {
+    const [message] = made(columnList, users, "read", [john]);
+    expect(message?.text).toBe(
+      '{"kind":"snapshot_insert","schema":"shop","table":"users",' +
+        '"columnnames":["id","name","email"],"columnvalues":[1,"John Doe","john@example.com"],' +
+        '"oldkeys":{}}',
+    );
+    expect(message?.key).toBe('{"id":1}');
+  });
+
+  test.each([rowData, rowEvents])("is an insert in $name", format => {
+    const [read] = made(format, users, "read", [john]);
+    const [inserted] = made(format, users, "insert", [john]);
+    expect(read).toEqual(inserted);
+  });
+});

@@ -124,6 +124,7 @@ function shownRow(rows: Rows): string {
     insert: () => `+${image("after")}`,
     update: () => `${image("before")}>${image("after")}`,
     delete: () => `-${image("before")}`,
+    read: () => `r${image("after")}`,
   };
   return images[rows.operation]();
 }
@@ -220,6 +221,13 @@ test("a format of changes shows a column that was changed back, under its place 
 });
 
 describe("what is not merged", () => {
+  test("a row that was read leaves in front of its changes, and behind those of before", async () => {
+    const scene = new Scene();
+    const read: RowChange = { operation: "read", after: row("1", "b") };
+    scene.read([insert(row("1", "a"))], [read], [update(row("1", "b"), row("1", "c"))]);
+    expect(await scene.rest()).toEqual(["+1a0", "r1b0", "1b0>1c0"]);
+  });
+
   test("rows without a key pass at once", async () => {
     const loose = table({ columns: COLUMNS, primaryKey: [] });
     const scene = new Scene();

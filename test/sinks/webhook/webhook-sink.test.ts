@@ -121,14 +121,15 @@ describe("WebhookSink", () => {
         change("c", 3, { destination: "all,deletes", operation: "update" }),
         change("d", 4, { destination: "deletes", operation: "insert" }),
         change("e", 5, { destination: "" }),
+        change("f", 6, { destination: "all,deletes", operation: "read" }),
       ]);
-      await events.untilDelivered(4);
-      await server.until(() => server.taken.length === 3);
+      await events.untilDelivered(5);
+      await server.until(() => server.taken.length === 4);
       await other.until(() => other.received.length === 1);
       expect(events.ids).not.toContain(change("b", 2).id);
       release();
-      await events.untilDelivered(5);
-      expect(server.bodies.sort()).toEqual(["a:1", "b:2", "c:3"]);
+      await events.untilDelivered(6);
+      expect(server.bodies.sort()).toEqual(["a:1", "b:2", "c:3", "f:6"]);
       expect(other.bodies).toEqual(["b:2"]);
       await other.stop();
     });
