@@ -1,12 +1,10 @@
 /** Tidemark beside others, on the same workload, in the same run: everything is written first. */
 import type { RowDataPacket } from "mysql2/promise";
-import { builtBundle } from "../tools/demo/tidemark.ts";
-import { startKafka, startMysql } from "../tools/services/services.ts";
 import { FileCompare, type FileComparison } from "./compare-file.ts";
 import { KafkaCompare, type KafkaComparison } from "./compare-kafka.ts";
 import { debeziumMemory } from "./debezium.ts";
 import type { BenchOptions } from "./options.ts";
-import { mysqlArgs, openSource } from "./pipeline.ts";
+import { openSource, startServers } from "./pipeline.ts";
 import { expectedCounts, loadOrders, rowChanges } from "./workload.ts";
 
 export interface CompareResult {
@@ -27,12 +25,7 @@ export async function benchCompare(
   { transactions, rounds }: Pick<BenchOptions, "transactions" | "rounds">,
   say: (text: string) => void,
 ): Promise<CompareResult> {
-  say("starting the servers");
-  const [mysql, kafka, bundle] = await Promise.all([
-    startMysql("mysql-9", { args: mysqlArgs }),
-    startKafka({ properties: brokerProperties }),
-    builtBundle(say),
-  ]);
+  const { mysql, kafka, bundle } = await startServers(say, { properties: brokerProperties });
   const connection = await openSource(mysql);
   say("letting Debezium begin");
   const memory = await debeziumMemory({ mysql, kafka }, connection);

@@ -9,6 +9,11 @@ import type { Connection } from "mysql2/promise";
 import { until } from "../test/verify/wait.ts";
 import { Failure } from "../tools/demo/failure.ts";
 import {
+  debeziumProducer,
+  debeziumProperties,
+  debeziumSource,
+} from "../tools/services/debezium-properties.ts";
+import {
   startDebezium,
   type Debezium,
   type Kafka,
@@ -17,18 +22,16 @@ import {
 import { keptFolder } from "../tools/services/keeper.ts";
 import type { Contender } from "./round.ts";
 
-const producer = "debezium.sink.kafka.producer";
-const source = "debezium.source";
 const COMPLAINT_CHARS = 1_000;
 
 /** What its documentation and Kafka's name for throughput, each well above its default. */
 export const throughputSettings: Readonly<Record<string, string>> = {
-  [`${source}.max.batch.size`]: "16384",
-  [`${source}.max.queue.size`]: "65536",
-  [`${source}.poll.interval.ms`]: "50",
-  [`${producer}.linger.ms`]: "20",
-  [`${producer}.batch.size`]: "900000",
-  [`${producer}.buffer.memory`]: "134217728",
+  [`${debeziumSource}.max.batch.size`]: "16384",
+  [`${debeziumSource}.max.queue.size`]: "65536",
+  [`${debeziumSource}.poll.interval.ms`]: "50",
+  [`${debeziumProducer}.linger.ms`]: "20",
+  [`${debeziumProducer}.batch.size`]: "900000",
+  [`${debeziumProducer}.buffer.memory`]: "134217728",
 };
 
 export interface DebeziumSetup {
@@ -51,7 +54,7 @@ export async function debeziumMemory(
   connection: Connection,
 ): Promise<string> {
   const memory = keptFolder("bench");
-  const settings = { [`${source}.offset.flush.interval.ms`]: "0" };
+  const settings = { [`${debeziumSource}.offset.flush.interval.ms`]: "0" };
   const contender = new DebeziumContender({ ...servers, name: FIRST_NAME, settings, memory });
   await contender.start();
   // It remembers nothing until there was a change.
@@ -110,32 +113,13 @@ export class DebeziumContender implements Contender {
   }
 }
 
-/** Its defaults, except that decimals are text and messages carry no schema, as Tidemark's. */
 function propertiesOf({ name, mysql, kafka, settings, memory }: DebeziumSetup) {
-  const serializer = "org.apache.kafka.common.serialization.StringSerializer";
   return {
-    "debezium.sink.type": "kafka",
-    [`${producer}.bootstrap.servers`]: kafka.brokers.join(","),
-    [`${producer}.key.serializer`]: serializer,
-    [`${producer}.value.serializer`]: serializer,
-    [`${producer}.acks`]: "all",
-    [`${producer}.compression.type`]: "none",
-    [`${source}.connector.class`]: "io.debezium.connector.mysql.MySqlConnector",
-    [`${source}.database.hostname`]: mysql.host,
-    [`${source}.database.port`]: String(mysql.port),
-    [`${source}.database.user`]: mysql.user,
-    [`${source}.database.password`]: mysql.password,
-    [`${source}.database.server.id`]: "77001",
-    [`${source}.database.include.list`]: "bench",
-    [`${source}.topic.prefix`]: name,
-    [`${source}.snapshot.mode`]: "no_data",
-    [`${source}.decimal.handling.mode`]: "string",
-    [`${source}.offset.storage.file.filename`]: join(memory, "offsets"),
-    [`${source}.schema.history.internal.file.filename`]: join(memory, "history"),
-    "debezium.format.key": "json",
-    "debezium.format.value": "json",
-    "debezium.format.key.schemas.enable": "false",
-    "debezium.format.value.schemas.enable": "false",
+    ...debeziumProperties({ mysql, database: "bench", kafka, name }),
+    [`${debeziumProducer}.acks`]: "all",
+    [`${debeziumProducer}.compression.type`]: "none",
+    [`${debeziumSource}.offset.storage.file.filename`]: join(memory, "offsets"),
+    [`${debeziumSource}.schema.history.internal.file.filename`]: join(memory, "history"),
     ...settings,
   };
 }

@@ -5,11 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
-import { builtBundle } from "../tools/demo/tidemark.ts";
 import { keptFolder } from "../tools/services/keeper.ts";
-import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
 import type { BenchOptions } from "./options.ts";
-import { hasBegun, makePipeline, mysqlArgs, nodeArgsOf, openSource } from "./pipeline.ts";
+import {
+  hasBegun,
+  makePipeline,
+  nodeArgsOf,
+  openSource,
+  startServers,
+  type BenchServers,
+} from "./pipeline.ts";
 import { rounded } from "./round.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { KafkaTarget } from "./target.ts";
@@ -29,10 +34,7 @@ export interface MemoryResult {
   readonly stall: Peak & { readonly stall_s: number };
 }
 
-interface Servers {
-  readonly mysql: Mysql;
-  readonly kafka: Kafka;
-  readonly bundle: string;
+interface Servers extends BenchServers {
   readonly connection: Connection;
   readonly nodeArgs: readonly string[];
 }
@@ -50,17 +52,13 @@ export async function benchMemory(
   options: Pick<BenchOptions, "quick"> & Partial<BenchOptions>,
   say: (text: string) => void,
 ): Promise<MemoryResult> {
-  say("starting the servers");
-  const [mysql, kafka, bundle] = await Promise.all([
-    startMysql("mysql-9", { args: mysqlArgs }),
-    startKafka({ properties: { "message.max.bytes": MESSAGE_MAX } }),
-    builtBundle(say),
-  ]);
+  const started = await startServers(say, { properties: { "message.max.bytes": MESSAGE_MAX } });
+  const { mysql, kafka } = started;
   const connection = await openSource(mysql);
   await connection.query(
     "CREATE TABLE bench.large (id INT PRIMARY KEY, version INT, body LONGTEXT)",
   );
-  const servers = { mysql, kafka, bundle, connection, nodeArgs: nodeArgsOf(options) };
+  const servers = { ...started, connection, nodeArgs: nodeArgsOf(options) };
   const peak = async (name: string, load: (servers: Servers) => Promise<number>): Promise<Peak> => {
     const found = await measure(name, servers, load);
     say(`${name}: ${found.peak_rss_mb} MB at most, ${found.messages} messages arrived`);

@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection, type Connection } from "mysql2/promise";
 import { Failure } from "../tools/demo/failure.ts";
-import { Tidemark } from "../tools/demo/tidemark.ts";
-import type { Mysql } from "../tools/services/services.ts";
+import { Tidemark, builtBundle } from "../tools/demo/tidemark.ts";
+import { startKafka, startMysql, type Kafka, type Mysql } from "../tools/services/services.ts";
 import type { BenchOptions } from "./options.ts";
 import type { Target } from "./target.ts";
 import { prepareOrders } from "./workload.ts";
@@ -19,6 +19,33 @@ export const mysqlArgs = [
   "--max-binlog-size=1G",
   "--max-allowed-packet=1G",
 ];
+
+export interface BenchServers {
+  readonly mysql: Mysql;
+  readonly kafka: Kafka;
+  /** Tidemark, built. */
+  readonly bundle: string;
+}
+
+/** What a pipeline from MySQL to Kafka needs. */
+export async function startServers(
+  say: (text: string) => void,
+  {
+    args = mysqlArgs,
+    properties = {},
+  }: {
+    readonly args?: readonly string[];
+    readonly properties?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<BenchServers> {
+  say("starting the servers");
+  const [mysql, kafka, bundle] = await Promise.all([
+    startMysql("mysql-9", { args }),
+    startKafka({ properties }),
+    builtBundle(say),
+  ]);
+  return { mysql, kafka, bundle };
+}
 
 const cdcUser = { user: "tidemark", password: "tidemark" } as const;
 

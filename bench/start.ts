@@ -3,9 +3,8 @@
  * which the pipeline asks for. It was stopped, and a row was written meanwhile.
  */
 import { createConnection } from "mysql2/promise";
-import { builtBundle } from "../tools/demo/tidemark.ts";
 import { keptFolder } from "../tools/services/keeper.ts";
-import { startKafka, startMysql, type Mysql } from "../tools/services/services.ts";
+import type { Mysql } from "../tools/services/services.ts";
 import { ArrivalWatch } from "./arrival-watch.ts";
 import { nowMs } from "./now.ts";
 import type { BenchOptions } from "./options.ts";
@@ -15,9 +14,10 @@ import {
   mysqlArgs,
   nodeArgsOf,
   openSource,
+  startServers,
   type NodeOptions,
 } from "./pipeline.ts";
-import { median } from "./round.ts";
+import { median, rounded } from "./round.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { KafkaTarget } from "./target.ts";
 
@@ -40,12 +40,7 @@ export async function benchStart(
   say: (text: string) => void,
 ): Promise<StartResult> {
   const { rounds } = options;
-  say("starting the servers");
-  const [mysql, kafka, bundle] = await Promise.all([
-    startMysql("mysql-9", { args }),
-    startKafka(),
-    builtBundle(say),
-  ]);
+  const { mysql, kafka, bundle } = await startServers(say, { args });
   const connection = await openSource(mysql);
   await connection.end();
   say(`making ${TABLES} tables`);
@@ -82,11 +77,13 @@ export async function benchStart(
     await tidemark.kill();
   }
   await Promise.all([mysql.stop(), kafka.stop()]);
-  const [first_record_s, slowest_s] = [
-    hundredths(median(seconds)),
-    hundredths(Math.max(...seconds)),
-  ];
-  return { scenario: "start", tables: TABLES, rounds, first_record_s, slowest_s };
+  return {
+    scenario: "start",
+    tables: TABLES,
+    rounds,
+    first_record_s: rounded(median(seconds), 2),
+    slowest_s: rounded(Math.max(...seconds), 2),
+  };
 }
 
 /** Beside the binlog: how they came about is none of Tidemark's business. */
@@ -106,8 +103,4 @@ async function makeTables({ host, port, user, password }: Mysql): Promise<void> 
   };
   const hands = Array.from({ length: HANDS }, (_, i) => hand(i * TABLES_PER_QUERY));
   await Promise.all(hands);
-}
-
-function hundredths(value: number): number {
-  return Math.round(value * 100) / 100;
 }

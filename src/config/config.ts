@@ -2,6 +2,7 @@
  * The configuration as the rest of the program uses it: checked, every default filled in, sizes in
  * bytes, secrets and certificates read from their files. What a person writes is in schema.ts.
  */
+import type { Compression } from "../compression/compression.ts";
 
 export interface Config {
   readonly source: SourceConfig;
@@ -138,8 +139,6 @@ export interface KafkaSinkConfig {
   readonly tls: TlsConfig;
   readonly sasl: SaslConfig | undefined;
 }
-
-export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 
 export interface CreateTopicsConfig {
   readonly partitions: number;

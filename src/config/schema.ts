@@ -16,6 +16,7 @@ import {
   text,
   textMatching,
 } from "./scalars.ts";
+import { COMPRESSIONS } from "../compression/compression.ts";
 import { topicNameFault } from "../core/topic-name.ts";
 import { dedupeSchema } from "./dedupe.ts";
 import { columnsSchema, filterSchema } from "./rows.ts";
@@ -284,7 +285,7 @@ const kafkaSinkSchema = z
           "names that a topic cannot have become `_uXXXX`.",
       ),
     delivery: deliverySchema,
-    compression: choice(["none", "gzip", "snappy", "lz4", "zstd"])
+    compression: choice(COMPRESSIONS)
       .default("none")
       .describe(
         "How batches are compressed. `gzip` packs best for little time; `zstd` needs Node.js 22.15 or newer. " +

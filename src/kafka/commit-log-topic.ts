@@ -19,11 +19,11 @@ import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Logger } from "../core/logger.ts";
 import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
 import type { Fence } from "./fence.ts";
-import { PartitionReader } from "./partition-reader.ts";
+import { PartitionReader, type ReaderOptions } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";
 import type { ReadRecord } from "./record-batch.ts";
 import type { OutgoingRecord } from "./record-writer.ts";
-import { Topics } from "./topics.ts";
+import { Topics, type Range } from "./topics.ts";
 
 export interface CommitLogTopicOptions {
   readonly client: KafkaClientOptions;
@@ -80,9 +80,7 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   async open(signal: AbortSignal): Promise<Checkpoint | undefined> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     const { end, ...records } = await this.#openTopic(either);
-    const { clock, logger, troubles } = this.#options;
-    const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
-    this.#follower = new PartitionReader({ ...place, client: this.#followClient }, end);
+    this.#follower = this.#readerAt(end, { client: this.#followClient });
     return this.#valid(records);
   }
 
@@ -102,8 +100,7 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     const partitions = await this.#topics.partitions(this.#topic, either);
     if (partitions === undefined) return undefined;
-    const [range] = await this.#topics.ranges(this.#topic, 1, either);
-    return this.#valid(await this.#readRecords(range?.end ?? 0, either));
+    return this.#valid(await this.#readRecords(await this.#range(either), either));
   }
 
   /** What other instances have written stands in front of our mark. */
@@ -113,7 +110,9 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     await this.#checkSettings(await this.#topics.ensure(this.#topic, create, signal), signal);
     const place = { topic: this.#topic, partition: PARTITION };
     const offsets = await this.#options.fence.around([place], signal);
-    return this.#readRecords(offsets[this.#topic]?.[PARTITION] ?? 0, signal);
+    const end = offsets[this.#topic]?.[PARTITION] ?? 0;
+    const [start = 0] = await this.#topics.starts(this.#topic, 1, signal);
+    return this.#readRecords({ start, end }, signal);
   }
 
   async #checkSettings(partitions: number, signal: AbortSignal): Promise<void> {
@@ -122,14 +121,20 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     if (fault !== undefined) throw new TidemarkError("SINK_SETTING", `${fault} ${REMEDY}`);
   }
 
-  async #readRecords(end: number, signal: AbortSignal): Promise<Records> {
-    const { clock, logger, troubles, pipeline } = this.#options;
-    const [range] = await this.#topics.ranges(this.#topic, 1, signal);
+  async #range(signal: AbortSignal): Promise<Range> {
+    const [range = { start: 0, end: 0 }] = await this.#topics.ranges(this.#topic, 1, signal);
+    return range;
+  }
+
+  #readerAt(position: number, options: Pick<ReaderOptions, "client" | "fetchBytes">) {
+    const { clock, logger, troubles } = this.#options;
     const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
-    const reader = new PartitionReader(
-      { ...place, client: this.#client, fetchBytes: READ_BYTES },
-      range?.start ?? 0,
-    );
+    return new PartitionReader({ ...place, ...options }, position);
+  }
+
+  async #readRecords({ start, end }: Range, signal: AbortSignal): Promise<Records> {
+    const { pipeline } = this.#options;
+    const reader = this.#readerAt(start, { client: this.#client, fetchBytes: READ_BYTES });
     const checkpoint = new Newest(record => this.#parse(record, parseCheckpoint));
     const map = new Newest(record => this.#parse(record, parseOffsetMap));
     for await (const records of reader.until(end, signal)) {
@@ -218,11 +223,9 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     const follower = this.#follower;
     assert(follower !== undefined, "a commit log is asked after it is opened");
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    const [range] = await this.#topics.ranges(this.#topic, 1, either);
-    const { clock, logger, troubles } = this.#options;
-    const place = { clock, logger, troubles, topic: this.#topic, partition: PARTITION };
-    const reader = new PartitionReader({ ...place, client: this.#client }, follower.position);
-    for await (const records of reader.until(range?.end ?? 0, either)) this.#giveWay(records);
+    const { end } = await this.#range(either);
+    const reader = this.#readerAt(follower.position, { client: this.#client });
+    for await (const records of reader.until(end, either)) this.#giveWay(records);
   }
 
   #giveWay(records: readonly ReadRecord[]): void {

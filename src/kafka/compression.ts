@@ -2,6 +2,7 @@
  * How the records of a batch are compressed. Written is what the configuration names; read is every codec,
  * for a topic's `compression.type` lets the broker compress anew what we have sent.
  */
+import { COMPRESSIONS, type Compression } from "../compression/compression.ts";
 import { DamagedDataError } from "../compression/damaged-data.ts";
 import { packGzip, unpackGzip } from "../compression/gzip.ts";
 import { lz4BytesMax, packLz4, unpackLz4 } from "../compression/lz4.ts";
@@ -10,10 +11,6 @@ import { packSnappy, snappyBytesMax, unpackSnappy } from "../compression/snappy.
 import { packZstd, unpackZstd } from "../compression/zstd.ts";
 import { assert } from "../core/errors.ts";
 
-export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
-
-/** By their numbers in the attributes of a batch. */
-const CODECS: readonly Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 export const CODEC_MASK = 7;
 /** Far above a batch that a broker takes, and below what a few damaged bytes could stand for. */
 const UNPACKED_MAX = 256 * 2 ** 20;
@@ -21,7 +18,7 @@ const UNPACKED_MAX = 256 * 2 ** 20;
 const KEPT_MAX = 2 * 2 ** 20;
 
 export function codecOf(compression: Compression): number {
-  return CODECS.indexOf(compression);
+  return COMPRESSIONS.indexOf(compression);
 }
 
 let repeats: Repeats | undefined;
@@ -59,7 +56,7 @@ function room(bytes: number): Buffer {
 
 /** @throws DamagedDataError */
 export function unpack(packed: Buffer, codec: number): Buffer {
-  const compression = CODECS[codec];
+  const compression = COMPRESSIONS[codec];
   switch (compression) {
     case "none":
       return packed;

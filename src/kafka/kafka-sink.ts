@@ -22,7 +22,7 @@ import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
-import type { Compression } from "./compression.ts";
+import type { Compression } from "../compression/compression.ts";
 import type { Fence } from "./fence.ts";
 import { Gate } from "./gate.ts";
 import { toKafkaError } from "./kafka-errors.ts";

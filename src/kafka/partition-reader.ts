@@ -83,11 +83,15 @@ export class PartitionReader {
     const untilMs = clock.nowMs() + withinMs;
     while (clock.nowMs() < untilMs) {
       const { batches } = await this.#fetch(WAIT_MS, signal);
-      for (const batch of decodeBatches(batches)) {
-        this.position = Math.max(this.position, batch.nextOffset);
-        const isOurs = batch.producerId === producerId && batch.producerEpoch === producerEpoch;
-        if (batch.control && isOurs) return batch.baseOffset;
-      }
+      const mark = this.#readable(() => {
+        for (const batch of decodeBatches(batches)) {
+          this.position = Math.max(this.position, batch.nextOffset);
+          const isOurs = batch.producerId === producerId && batch.producerEpoch === producerEpoch;
+          if (batch.control && isOurs) return batch.baseOffset;
+        }
+        return undefined;
+      });
+      if (mark !== undefined) return mark;
     }
     throw new KafkaUnreachableError(
       `no mark of ours came to topic ${topic}, partition ${partition}`,
@@ -95,10 +99,9 @@ export class PartitionReader {
   }
 
   #take({ batches }: Fetched): ReadRecord[] {
-    const { topic, partition } = this.#options;
     const from = this.position;
     const taken: ReadRecord[] = [];
-    try {
+    this.#readable(() => {
       for (const batch of decodeBatches(batches)) {
         if (batch.nextOffset <= from) continue;
         if (!batch.control) {
@@ -106,8 +109,17 @@ export class PartitionReader {
         }
         this.position = Math.max(this.position, batch.nextOffset);
       }
+    });
+    return taken;
+  }
+
+  /** @throws TidemarkError COMMIT_LOG_UNUSABLE for a batch that `read` finds damaged. */
+  #readable<T>(read: () => T): T {
+    try {
+      return read();
     } catch (error) {
       if (!(error instanceof UnreadableBatchError)) throw error;
+      const { topic, partition } = this.#options;
       throw new TidemarkError(
         "COMMIT_LOG_UNUSABLE",
         `Topic ${topic}, partition ${partition}, cannot be read: ${error.message}. ` +
@@ -115,7 +127,6 @@ export class PartitionReader {
         { cause: error },
       );
     }
-    return taken;
   }
 
   #fetch(waitMs: number, signal: AbortSignal): Promise<Fetched> {

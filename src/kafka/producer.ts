@@ -11,7 +11,7 @@
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
-import type { Compression } from "./compression.ts";
+import type { Compression } from "../compression/compression.ts";
 import type { ProducerIdentity } from "./coordinator.ts";
 import type { Fence } from "./fence.ts";
 import { Gate } from "./gate.ts";

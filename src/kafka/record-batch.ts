@@ -5,7 +5,8 @@
  *   first time 8 │ last time 8 │ producer id 8 │ epoch 2 │ first sequence 4 │ count 4 │ records …
  */
 import { DamagedDataError } from "../compression/damaged-data.ts";
-import { CODEC_MASK, codecOf, pack, unpack, type Compression } from "./compression.ts";
+import type { Compression } from "../compression/compression.ts";
+import { CODEC_MASK, codecOf, pack, unpack } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
 import { RecordWriter, mostBytes, type OutgoingRecord } from "./record-writer.ts";
 

@@ -55,35 +55,28 @@ export class RecordWriter {
 
   #writeHeaders(start: number, headers: readonly Header[]): number {
     const bytes = this.#bytes;
-    const before = this.#places;
     const places: number[] = [];
     let at = start;
     for (let i = 0; i < headers.length; i += 1) {
       const [name, text] = headers[i] as Header;
       const last = this.#headers[i];
       places.push(at);
-      if (last?.[0] === name) {
-        const from = before[2 * i] as number;
-        const to = before[2 * i + 1] as number;
-        bytes.copyWithin(at, from, to);
-        at += to - from;
-      } else {
-        at = writeText(bytes, at, name);
-      }
+      at = last?.[0] === name ? this.#repeat(at, 2 * i) : writeText(bytes, at, name);
       places.push(at);
-      if (last?.[1] === text) {
-        const from = before[2 * i + 1] as number;
-        const to = before[2 * i + 2] as number;
-        bytes.copyWithin(at, from, to);
-        at += to - from;
-      } else {
-        at = writeText(bytes, at, text);
-      }
+      at = last?.[1] === text ? this.#repeat(at, 2 * i + 1) : writeText(bytes, at, text);
     }
     places.push(at);
     this.#headers = headers;
     this.#places = places;
     return at;
+  }
+
+  /** Copies what stands at this place of the record before. Returns where the copy ends. */
+  #repeat(at: number, place: number): number {
+    const from = this.#places[place] as number;
+    const to = this.#places[place + 1] as number;
+    this.#bytes.copyWithin(at, from, to);
+    return at + to - from;
   }
 
   /** Puts the length in front of a record that ends at `end`. Returns where it ends then. */

@@ -112,8 +112,8 @@ export class TargetTopics {
     { topic, count, known, ends }: TopicCount & { known: Known; ends: Known },
     signal: AbortSignal,
   ): Promise<Target> {
-    const found = await this.#options.topics.ranges(topic, count, signal);
-    const ranges = found.map(({ start, end }, i) => ({ start, end: ends[i] ?? end }));
+    const starts = await this.#options.topics.starts(topic, count, signal);
+    const ranges = starts.map((start, i) => ({ start, end: ends[i] ?? start }));
     if (!this.#hasCheckpoint) await this.#refuseIfOurs(topic, ranges, signal);
     const partitions = ranges.map(({ start, end }, partition): TargetPartition => {
       const nextOffset = known[partition];

@@ -3,7 +3,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import type { KafkaClient } from "./client.ts";
 import { apis, type BrokerConnection } from "./connection.ts";
-import { listOffsets } from "./list-offsets.ts";
+import { listOffsets, type WhichOffsets } from "./list-offsets.ts";
 import {
   KafkaResponseError,
   LEADER_NOT_AVAILABLE,
@@ -151,14 +151,27 @@ export class Topics {
   }
 
   /** Log start and end of the first `count` partitions; the end is what a plain consumer can read to. */
-  ranges(topic: string, count: number, signal: AbortSignal): Promise<readonly Range[]> {
+  async ranges(topic: string, count: number, signal: AbortSignal): Promise<readonly Range[]> {
+    const starts = await this.starts(topic, count, signal);
+    const ends = await this.#offsets(topic, { count, at: "end" }, signal);
+    return starts.map((start, partition) => ({ start, end: ends[partition] ?? start }));
+  }
+
+  /** Where the logs of the first `count` partitions begin. */
+  starts(topic: string, count: number, signal: AbortSignal): Promise<readonly number[]> {
+    return this.#offsets(topic, { count, at: "start" }, signal);
+  }
+
+  #offsets(
+    topic: string,
+    { count, at }: { readonly count: number; readonly at: WhichOffsets["at"] },
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
     return this.#retrying(`Asking for the offsets of topic ${topic}`, signal, async () => {
       const { client } = this.#options;
       try {
         const partitions = Array.from({ length: count }, (_, partition) => partition);
-        const starts = await listOffsets(client, topic, { partitions, at: "start" });
-        const ends = await listOffsets(client, topic, { partitions, at: "end" });
-        return starts.map((start, partition) => ({ start, end: ends[partition] ?? start }));
+        return await listOffsets(client, topic, { partitions, at });
       } catch (error) {
         client.forget(topic);
         throw error;

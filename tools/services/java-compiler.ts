@@ -13,10 +13,15 @@ export interface CompileOptions {
   readonly source: string;
   /** Where the classes go. */
   readonly folder: string;
-  readonly classPath: string;
+  /** What it needs beside Java itself. */
+  readonly classPath?: string;
 }
 
-export async function compileJava({ source, folder, classPath }: CompileOptions): Promise<void> {
+export async function compileJava({
+  source,
+  folder,
+  classPath = "",
+}: CompileOptions): Promise<void> {
   const place = await cached(cacheName, async building => {
     await installMissing([java, maven]);
     await fetchWithMaven({
@@ -27,5 +32,6 @@ export async function compileJava({ source, folder, classPath }: CompileOptions)
   });
   const libs = join(place, "libs");
   const jar = join(libs, readdirSync(libs).find(name => name.startsWith("ecj-")) ?? "");
-  await runCommand("java", ["-jar", jar, "-17", "-nowarn", "-cp", classPath, "-d", folder, source]);
+  const needed = classPath === "" ? [] : ["-cp", classPath];
+  await runCommand("java", ["-jar", jar, "-17", "-nowarn", ...needed, "-d", folder, source]);
 }

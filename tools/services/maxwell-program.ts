@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cached, isCached } from "./cache.ts";
-import { runCommand } from "./commands.ts";
+import { compileJava } from "./java-compiler.ts";
 import { fetchWithMaven } from "./maven.ts";
 import { installMissing, java, maven } from "./packages.ts";
 import { step } from "./progress.ts";
@@ -14,8 +14,6 @@ const version = "1.22.6";
 const cacheName = `maxwell-${version}`;
 /** Shows bytes within JSON. */
 const bindings = "javax.xml.bind:jaxb-api:2.3.1";
-/** Compiles without a JDK. */
-const compiler = { artifact: "org.eclipse.jdt:ecj:3.33.0", jar: "ecj-3.33.0.jar" };
 
 const missingClass = `package jdk.nashorn.api.scripting;
 public class ScriptObjectMirror extends java.util.HashMap<String, Object> {
@@ -29,9 +27,9 @@ export async function maxwellProgram(): Promise<string> {
   const folder = await cached(cacheName, building =>
     step(`fetching Maxwell ${version} with Maven (52 MB)`, async () => {
       const libs = join(building, "libs");
-      const artifacts = [`com.zendesk:maxwell:${version}`, bindings, compiler.artifact];
+      const artifacts = [`com.zendesk:maxwell:${version}`, bindings];
       await fetchWithMaven({ artifacts, goal: "copy-dependencies", folder: libs });
-      await compile(join(libs, compiler.jar), join(building, "classes"));
+      await compileMissing(join(building, "classes"));
     }),
   );
   const libs = join(folder, "libs");
@@ -39,9 +37,9 @@ export async function maxwellProgram(): Promise<string> {
   return [join(folder, "classes"), ...jars.map(jar => join(libs, jar))].join(":");
 }
 
-async function compile(jar: string, folder: string): Promise<void> {
+async function compileMissing(folder: string): Promise<void> {
   mkdirSync(folder);
   const source = join(folder, "ScriptObjectMirror.java");
   writeFileSync(source, missingClass);
-  await runCommand("java", ["-jar", jar, "-17", "-nowarn", "-d", folder, source]);
+  await compileJava({ source, folder });
 }

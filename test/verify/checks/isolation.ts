@@ -27,7 +27,7 @@ import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
-import { median } from "./rates-rows.ts";
+import { median } from "../../../bench/round.ts";
 
 const DATABASE = "v_isolation";
 /** A burst is larger than a pipeline's share of the memory, so the blocked one stops reading. */

@@ -14,7 +14,7 @@ import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
-import { median } from "./rates-rows.ts";
+import { median } from "../../../bench/round.ts";
 
 const DATABASE = "rates_rabbitmq";
 const TABLES = ["a", "b", "c", "d"];

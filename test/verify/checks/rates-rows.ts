@@ -21,8 +21,3 @@ export async function fillOrders(mysql: Mysql, database: string, rows: number): 
     }
   });
 }
-
-/** Of an even number of values the upper one. */
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-}

@@ -27,7 +27,8 @@ import { cdcUser, withConnection } from "../servers.ts";
 import { sleep } from "../wait.ts";
 import { REGION, sqsClient } from "../sqs-client.ts";
 import type { CheckContext } from "./check.ts";
-import { fillOrders, median } from "./rates-rows.ts";
+import { median } from "../../../bench/round.ts";
+import { fillOrders } from "./rates-rows.ts";
 
 const IN_FLIGHT = 16;
 /** Fewer end before a new process is warm. */

@@ -16,7 +16,8 @@ import { builtBundle, Product } from "../product.ts";
 import { progress } from "../progress.ts";
 import { cdcUser, withConnection } from "../servers.ts";
 import type { CheckContext } from "./check.ts";
-import { fillOrders, median } from "./rates-rows.ts";
+import { median } from "../../../bench/round.ts";
+import { fillOrders } from "./rates-rows.ts";
 
 const IN_FLIGHT = 32;
 const SHARE_MIN = 0.8;

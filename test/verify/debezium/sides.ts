@@ -8,11 +8,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  debeziumProducer,
+  debeziumProperties,
+} from "../../../tools/services/debezium-properties.ts";
+import {
   startDebezium,
   startKafka,
   type Debezium,
   type Kafka,
-  type Mysql,
 } from "../../../tools/services/services.ts";
 import { Consumer } from "../consumer.ts";
 import type { RawRecord } from "../kafka-wire.ts";
@@ -56,7 +59,10 @@ export class Sides {
         },
       }),
     ]);
-    const properties = debeziumProperties(source.mysql, kafka);
+    const properties = {
+      ...debeziumProperties({ mysql: source.mysql, database: DATABASE, kafka, name: NAME }),
+      [`${debeziumProducer}.max.request.size`]: String(MESSAGE_MAX),
+    };
     return new Sides(source, kafka, await startDebezium({ properties }));
   }
 
@@ -134,32 +140,4 @@ function byTable(byTopic: ByTable): ByTable {
       return [source?.table ?? topic, records];
     }),
   );
-}
-
-/** Its defaults, except that decimals are text and messages carry no schema. */
-function debeziumProperties(mysql: Mysql, kafka: Kafka): Readonly<Record<string, string>> {
-  const producer = "debezium.sink.kafka.producer";
-  const serializer = "org.apache.kafka.common.serialization.StringSerializer";
-  const source = "debezium.source";
-  return {
-    "debezium.sink.type": "kafka",
-    [`${producer}.bootstrap.servers`]: kafka.brokers.join(","),
-    [`${producer}.max.request.size`]: String(MESSAGE_MAX),
-    [`${producer}.key.serializer`]: serializer,
-    [`${producer}.value.serializer`]: serializer,
-    [`${source}.connector.class`]: "io.debezium.connector.mysql.MySqlConnector",
-    [`${source}.database.hostname`]: mysql.host,
-    [`${source}.database.port`]: String(mysql.port),
-    [`${source}.database.user`]: mysql.user,
-    [`${source}.database.password`]: mysql.password,
-    [`${source}.database.server.id`]: "77001",
-    [`${source}.database.include.list`]: DATABASE,
-    [`${source}.topic.prefix`]: NAME,
-    [`${source}.snapshot.mode`]: "no_data",
-    [`${source}.decimal.handling.mode`]: "string",
-    "debezium.format.key": "json",
-    "debezium.format.value": "json",
-    "debezium.format.key.schemas.enable": "false",
-    "debezium.format.value.schemas.enable": "false",
-  };
 }
