@@ -1,0 +1,277 @@
+/**
+ * A snapshot of four tables while a writer changes them, with kills inside the snapshot and at its end: the
+ * rows that were read and the changes that were streamed must together be the tables, each thing once.
+ */
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RowDataPacket } from "mysql2/promise";
+import type { Kafka, Mysql } from "../../../tools/services/services.ts";
+import type { Outcome } from "../campaign.ts";
+import { Consumer } from "../consumer.ts";
+import { Ledger } from "../handover/ledger.ts";
+import { HandoverOracle, type Selected, type Seen } from "../handover/oracle.ts";
+import { DATABASE, createTable, fillTable, tables } from "../handover/tables.ts";
+import { HandoverWriter } from "../handover/writer.ts";
+import type { RawRecord } from "../kafka-wire.ts";
+import { rounds } from "../options.ts";
+import { Product, builtBundle } from "../product.ts";
+import { progress, progressError } from "../progress.ts";
+import { Random } from "../random.ts";
+import { cdcUser, withConnection } from "../servers.ts";
+import { sleep, until } from "../wait.ts";
+import type { CheckContext } from "./check.ts";
+
+const TRANSACTIONS_PER_SECOND = 500;
+const PARTITIONS = 3;
+const LOOK_MS = 100;
+/** All rows are compared each time. */
+const WHOLE_LOOK_MS = 1_000;
+/** From here on a kill is one at the hand-over. */
+const NEARLY_ALL = 0.96;
+const PATIENCE_MS = 300_000;
+const RSS_MAX_MB = 300;
+
+let serial = 0;
+
+export async function handover({ options, servers, mutant }: CheckContext): Promise<Outcome> {
+  const [mysql, kafka] = await Promise.all([servers.mysql(), servers.kafka(1)]);
+  const rows = options.quick ? 25_000 : 250_000;
+  const kills = options.kills ?? rounds(options, 20);
+  const run = new Handover({ mysql, kafka, rows, seed: options.seed, mutant });
+  try {
+    await run.prepare();
+    const hit = await run.killed(kills, rounds(options, 5, 1));
+    const outcome = await run.judged({ ...hit, kills });
+    return outcome;
+  } catch (error) {
+    progressError("handover", error);
+    return { ok: false, void: false, figures: { ...run.soFar(), error: String(error) } };
+  } finally {
+    await run.close();
+  }
+}
+
+interface HandoverOptions {
+  readonly mysql: Mysql;
+  readonly kafka: Kafka;
+  /** In each table. */
+  readonly rows: number;
+  readonly seed: number;
+  readonly mutant: string | undefined;
+}
+
+interface Hits {
+  readonly inside: number;
+  readonly atHandover: number;
+}
+
+class Handover {
+  readonly #options: HandoverOptions;
+  readonly #name: string;
+  readonly #dir = mkdtempSync(join(tmpdir(), "tidemark-handover-"));
+  readonly #ledger: Ledger;
+  readonly #oracle: HandoverOracle;
+  readonly #writer: HandoverWriter;
+  readonly #product: Product;
+  readonly #consumer: Consumer;
+  readonly #random: Random;
+  readonly #startedAtMs = performance.now();
+
+  constructor(options: HandoverOptions) {
+    const { mysql, kafka, rows, seed, mutant } = options;
+    serial += 1;
+    this.#options = options;
+    this.#name = `handover_${process.pid}_${serial}`;
+    this.#ledger = new Ledger(tables.length, rows);
+    this.#oracle = new HandoverOracle(this.#ledger, tables.length);
+    this.#random = new Random(seed, "handover");
+    this.#writer = new HandoverWriter({
+      ...{ mysql, seed, ledger: this.#ledger },
+      transactionsPerSecond: TRANSACTIONS_PER_SECOND,
+    });
+    this.#consumer = new Consumer(kafka.brokers, topic => topic.startsWith(`${this.#name}.`));
+    const config = join(this.#dir, "tidemark.yaml");
+    writeFileSync(config, JSON.stringify(this.#config(), null, 2));
+    // A copy: a build in the middle of the check must not change what is tested.
+    const bundle = join(this.#dir, "tidemark.mjs");
+    copyFileSync(builtBundle(mutant), bundle);
+    this.#product = new Product({ bundle, config, dir: this.#dir });
+  }
+
+  #config(): unknown {
+    const { mysql, kafka } = this.#options;
+    return {
+      source: {
+        ...{ host: mysql.host, port: mysql.port, ...cdcUser },
+        snapshot: { mode: "initial" },
+      },
+      pipelines: [
+        {
+          name: this.#name,
+          tables: [`${DATABASE}.*`],
+          sink: {
+            type: "kafka",
+            brokers: kafka.brokers,
+            topic: `${this.#name}.{database}.{table}`,
+            create_topics: { partitions: PARTITIONS },
+          },
+        },
+      ],
+      log: { format: "text" },
+    };
+  }
+
+  async prepare(): Promise<void> {
+    const { mysql, rows } = this.#options;
+    await withConnection(mysql, async connection => {
+      await connection.query(`DROP DATABASE IF EXISTS ${DATABASE}`);
+      await connection.query(`CREATE DATABASE ${DATABASE}`);
+      await connection.query(`GRANT SELECT ON ${DATABASE}.* TO '${cdcUser.user}'@'%'`);
+      for (const [index, table] of tables.entries()) {
+        await connection.query(createTable(table));
+        await connection.query(fillTable(table, rows, this.#ledger.firstVersion(index)));
+      }
+    });
+    progress(`handover: ${tables.length} tables of ${rows} rows`);
+  }
+
+  /** Kills spread over the snapshot, then some around its end. */
+  async killed(inside: number, atEnd: number): Promise<Hits> {
+    const all = this.#options.rows * tables.length;
+    this.#product.start();
+    await this.#until(() => this.#oracle.reads > 0, "the first row of the snapshot");
+    // All that it writes lies behind the place where the stream began.
+    this.#writer.start();
+    const hits = { inside: 0, atHandover: 0 };
+    for (let kill = 0; kill < inside; kill += 1) {
+      const share = ((kill + this.#random.next()) / inside) * NEARLY_ALL;
+      await this.#until(() => this.#oracle.reads >= share * all, `${share} of the snapshot`);
+      if (await this.#kill()) hits.inside += 1;
+    }
+    await this.#until(() => this.#oracle.reads >= NEARLY_ALL * all, "the end of the snapshot");
+    for (let kill = 0; kill < atEnd; kill += 1) {
+      await sleep(this.#random.int(20, 1_200));
+      if (await this.#kill()) hits.atHandover += 1;
+    }
+    return hits;
+  }
+
+  /** @returns whether something was on its way. */
+  async #kill(): Promise<boolean> {
+    await this.#product.kill();
+    await this.#read();
+    const inFlight = this.#oracle.missing;
+    const { reads, delivered } = this.#oracle;
+    progress(
+      `handover: killed after ${reads} rows and ${delivered - reads} changes, ${inFlight} to come`,
+    );
+    this.#product.start();
+    return inFlight > 0;
+  }
+
+  async judged({ inside, atHandover, kills }: Hits & { kills: number }): Promise<Outcome> {
+    // A while in which nothing is killed: what follows the snapshot is stream alone.
+    await sleep(3_000);
+    await this.#writer.stop();
+    const selected = await this.#selected();
+    const isWhole = (): boolean => this.#oracle.missing === 0 && this.#oracle.isWhole(selected);
+    await this.#until(isWhole, "everything to arrive", WHOLE_LOOK_MS).catch((error: unknown) =>
+      progressError("handover", error),
+    );
+    const { code } = await this.#product.terminate();
+    await this.#read();
+    const faults = this.#oracle.faults(selected);
+    const rss = this.#product.peakRssMb;
+    const figures = {
+      ...this.soFar(),
+      ...faults,
+      kills_inside: inside,
+      kills_at_handover: atHandover,
+      peak_rss_mb: rss,
+    };
+    for (const example of this.#oracle.examples) progress(`  ${example}`);
+    const none = Object.values(faults).every(count => count === 0);
+    const isVoid = inside < kills * 0.8 || this.#ledger.committed.size < 1_000;
+    return { ok: none && code === 0 && rss < RSS_MAX_MB, void: none && isVoid, figures };
+  }
+
+  soFar(): Record<string, number> {
+    const { seed, rows } = this.#options;
+    return {
+      seed,
+      rows: rows * tables.length,
+      written: this.#ledger.committed.size,
+      transactions: this.#writer.transactions,
+      delivered: this.#oracle.delivered,
+      reads: this.#oracle.reads,
+      seconds: Math.round((performance.now() - this.#startedAtMs) / 1_000),
+    };
+  }
+
+  async #until(condition: () => boolean, what: string, intervalMs = LOOK_MS): Promise<void> {
+    await until(
+      async () => {
+        if (this.#product.ended) throw new Error(`Tidemark ended:\n${this.#product.logTail(8)}`);
+        await this.#read();
+        return condition();
+      },
+      { what, timeoutMs: PATIENCE_MS, intervalMs },
+    );
+  }
+
+  async #read(): Promise<void> {
+    await this.#consumer.readToEnd((record, { topic }) => {
+      const table = tables.findIndex(({ name }) => topic === `${this.#name}.${DATABASE}.${name}`);
+      const seen = seenIn(record, table);
+      if (seen !== undefined) this.#oracle.observe(seen);
+    });
+  }
+
+  /** By table: slot → version. */
+  #selected(): Promise<Selected> {
+    return withConnection(this.#options.mysql, async connection => {
+      const selected: Map<number, number>[] = [];
+      for (const { name } of tables) {
+        const [rows] = await connection.query<RowDataPacket[]>({
+          sql: `SELECT slot, version FROM ${DATABASE}.${name}`,
+          rowsAsArray: true,
+        });
+        selected.push(new Map(rows.map(row => [Number(row[0]), Number(row[1])])));
+      }
+      return selected;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.stop().catch(() => undefined);
+    await this.#product.dispose();
+    this.#consumer.close();
+    rmSync(this.#dir, { recursive: true, force: true });
+    await withConnection(this.#options.mysql, connection =>
+      connection.query(`DROP DATABASE IF EXISTS ${DATABASE}`),
+    );
+  }
+}
+
+interface Envelope {
+  readonly op: "r" | "c" | "u" | "d";
+  readonly before: RowImage | null;
+  readonly after: RowImage | null;
+}
+
+interface RowImage {
+  readonly slot: number;
+  readonly version: number;
+}
+
+const KINDS = { r: "read", c: "upsert", u: "upsert", d: "delete" } as const;
+
+/** Undefined for a tombstone, which says nothing of its own. */
+function seenIn({ value, headers }: RawRecord, table: number): Seen | undefined {
+  if (value === null) return undefined;
+  const { op, before, after } = JSON.parse(value.toString()) as Envelope;
+  const image = op === "d" ? before : after;
+  const { slot = NaN, version = NaN } = image ?? {};
+  return { id: headers["id"] ?? "", table, slot, version, kind: KINDS[op] };
+}
