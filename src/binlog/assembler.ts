@@ -15,11 +15,18 @@
  *      already are read again, compared by checksum, and dropped.
  */
 import { crc32 } from "node:zlib";
-import type { Boundary, SourcePosition, TablePart, TransactionPart } from "../core/checkpoint.ts";
+import type {
+  Boundary,
+  PreparedGroup,
+  SourcePosition,
+  TablePart,
+  TransactionPart,
+} from "../core/checkpoint.ts";
 import type { Change, Entry, Mark, RowsOrigin, Transaction } from "../core/entry.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
 import { tableId, type Rows, type TableShape } from "../core/rows.ts";
+import type { BinlogPlace } from "./binlog-place.ts";
 import type { BinlogEvent, DumpStart } from "./reader.ts";
 
 type Event<K extends BinlogEvent["kind"]> = Extract<BinlogEvent, { kind: K }>;
@@ -41,6 +48,9 @@ export interface AssemblerOptions {
  * several times over before the budget is reached.
  */
 const CHANGE_BYTES = 768;
+/** Rows of XA transactions that are kept until their end tells whether they count; more are read anew then. */
+const XA_BYTES_MAX = 4 << 20;
+const PREPARED_MAX = 1000;
 /** Entries that carry no rows are cut at this many GTIDs, so that their marks stay small. */
 const GTIDS_MAX = 1000;
 const NONE: readonly Entry[] = [];
@@ -62,6 +72,8 @@ interface OpenTransaction extends Transaction {
   /** The table of the rows before, and its part of `tables`: looking that up by name costs more. */
   lastTable: TableShape | undefined;
   lastCounted: CountedRows | undefined;
+  /** Its rows so far, if it was begun by XA START; "many" if they are not kept. */
+  xaRows: Rows[] | "many" | undefined;
   /** What is dropped from it because it is in entries already. */
   readonly released: Readonly<Record<string, TablePart>> | undefined;
 }
@@ -78,6 +90,11 @@ export class Assembler {
   #transaction: OpenTransaction | undefined;
   /** Released part of the transaction that comes next, after a start or restart inside it. */
   #replay: TransactionPart | undefined;
+  /** XA transactions that are prepared: replaced, never changed, for marks share it. */
+  #prepared: readonly PreparedGroup[];
+  /** The rows of some of them, by xid. */
+  readonly #kept = new Map<string, readonly Rows[]>();
+  #keptBytes = 0;
   /** The transaction is done already: its rows are passed over. */
   #passOver = false;
   #seq = 0;
@@ -97,6 +114,7 @@ export class Assembler {
     this.#options = options;
     this.#boundary = options.start.boundary;
     this.#replay = options.start.transaction;
+    this.#prepared = options.start.prepared ?? [];
     this.#done = GtidSet.parse(options.start.gtidSet);
     this.#handedOut = {
       serverUuid: options.start.serverUuid,
@@ -104,6 +122,7 @@ export class Assembler {
       gtids: [],
       anonymous: false,
       transaction: options.start.transaction,
+      prepared: this.#prepared,
       eventTimeS: 0,
     };
   }
@@ -114,13 +133,20 @@ export class Assembler {
     this.#file = "";
     this.#boundary = this.#handedOut.boundary;
     this.#replay = this.#handedOut.transaction;
-    this.#transaction = undefined;
+    this.#prepared = this.#handedOut.prepared ?? [];
+    this.#dropOpen();
     this.#passOver = false;
     this.#clear();
     if (this.#handedOut.serverUuid !== serverUuid) {
       return { kind: "gtid-set", gtidSet: start.gtidSet };
     }
     return { kind: "position", file: this.#boundary.file, position: this.#boundary.position };
+  }
+
+  #dropOpen(): void {
+    const { xaRows } = this.#transaction ?? {};
+    if (Array.isArray(xaRows)) this.#forget(xaRows);
+    this.#transaction = undefined;
   }
 
   /** Takes one event; returns the entries that it completes, mostly none or one. */
@@ -142,10 +168,33 @@ export class Assembler {
         return this.#onRollback(event);
       case "statement":
         return this.#transaction?.begun === true ? NONE : this.#finish(event);
+      case "xa":
+        return this.#onXa(event);
       case "heartbeat":
         this.#onHeartbeat(event.nextPosition);
         return NONE;
     }
+  }
+
+  /**
+   * The group whose rows have to be read, and pushed, before this end of an XA transaction. Where nobody knows it,
+   * because it was prepared before the stream began or on another server, it stands before a place.
+   */
+  lacking(end: Event<"xa">): PreparedGroup | { readonly before: BinlogPlace } | undefined {
+    const { step, xid, position } = end;
+    if (this.#passOver) return undefined;
+    if (step === "one-phase" && this.#transaction?.xaRows === "many") return this.#groupOf(end);
+    if (step !== "commit" || this.#kept.has(xid)) return undefined;
+    const known = this.#prepared.find(group => group.xid === xid);
+    const isHere = known?.server_uuid === this.#options.serverUuid;
+    return isHere ? known : { before: { file: this.#file, position } };
+  }
+
+  /** Rows that `lacking` asked for: they count as changed where the transaction is committed. */
+  pushRead(rows: Rows, { position, nextPosition, timestampS, serverId }: Event<"xa">) {
+    const transaction = this.#transaction ?? this.#open(undefined, position);
+    transaction.xaRows = undefined;
+    return this.#onRows({ kind: "rows", position, nextPosition, timestampS, serverId, rows });
   }
 
   /** The marks gathered so far, if there are any: called where the stream pauses. Rows are not cut here. */
@@ -214,6 +263,7 @@ export class Assembler {
       lastTable: undefined,
       lastCounted: undefined,
       released: part?.tables,
+      xaRows: undefined,
     };
     return this.#transaction;
   }
@@ -222,6 +272,7 @@ export class Assembler {
     const transaction = this.#transaction ?? this.#open(undefined, event.position);
     transaction.begun = true;
     transaction.thread = event.thread;
+    if (event.xa === true) transaction.xaRows = [];
   }
 
   #onRows(event: Event<"rows">): readonly Entry[] {
@@ -233,6 +284,10 @@ export class Assembler {
       );
     }
     if (this.#passOver) return NONE;
+    if (transaction.xaRows !== undefined) {
+      this.#keep(event.rows, transaction);
+      return NONE;
+    }
     const first = this.#dropReleased(event, transaction);
     for (let from = first; from < event.rows.count;) from = this.#take(event, from);
     return this.#takeReady();
@@ -326,6 +381,56 @@ export class Assembler {
     );
   }
 
+  #onXa(event: Event<"xa">): readonly Entry[] {
+    const { step, xid } = event;
+    const rows = this.#transaction?.xaRows;
+    if (this.#passOver) return this.#finish(event);
+    if (step === "prepare") {
+      this.#prepare(event);
+      if (Array.isArray(rows)) this.#kept.set(xid, rows);
+      return this.#finish(event);
+    }
+    const kept = Array.isArray(rows) ? rows : (this.#kept.get(xid) ?? []);
+    this.#forget(kept);
+    this.#kept.delete(xid);
+    if (step !== "one-phase") this.#prepared = this.#prepared.filter(group => group.xid !== xid);
+    const counts = step === "rollback" ? [] : kept;
+    const entries = counts.flatMap(each => this.pushRead(each, event));
+    return [...entries, ...this.#finish(event)];
+  }
+
+  #keep(rows: Rows, transaction: OpenTransaction): void {
+    if (!Array.isArray(transaction.xaRows)) return;
+    transaction.xaRows.push(rows);
+    this.#keptBytes += rows.bytes;
+    if (this.#keptBytes <= XA_BYTES_MAX) return;
+    this.#forget(transaction.xaRows);
+    transaction.xaRows = "many";
+  }
+
+  #forget(rows: readonly Rows[]): void {
+    for (const { bytes } of rows) this.#keptBytes -= bytes;
+  }
+
+  #prepare(event: Event<"xa">): void {
+    const earlier = this.#kept.get(event.xid); // After a restart the same comes again.
+    if (earlier !== undefined) this.#forget(earlier);
+    this.#kept.delete(event.xid);
+    this.#prepared = this.#prepared.filter(({ xid }) => xid !== event.xid);
+    if (this.#prepared.length >= PREPARED_MAX) {
+      throw new TidemarkError(
+        "TRANSACTION_IN_DOUBT",
+        `More than ${PREPARED_MAX} XA transactions are prepared and not ended at ${this.#file}:` +
+          `${event.position}. Run XA RECOVER, and XA COMMIT or XA ROLLBACK of those that it lists.`,
+      );
+    }
+    this.#prepared = [...this.#prepared, this.#groupOf(event)];
+  }
+
+  #groupOf({ xid, group }: Event<"xa">): PreparedGroup {
+    return { xid, server_uuid: this.#options.serverUuid, file: this.#file, position: group };
+  }
+
   #onRollback(event: Event<"rollback">): readonly Entry[] {
     const delivered = this.#transaction !== undefined && this.#transaction.tables.size > 0;
     if (delivered) this.#abandon("it was rolled back after rows that were delivered");
@@ -344,7 +449,11 @@ export class Assembler {
     );
   }
 
-  #finish({ position, nextPosition, timestampS }: Event<"commit" | "rollback" | "statement">) {
+  #finish({
+    position,
+    nextPosition,
+    timestampS,
+  }: Event<"commit" | "rollback" | "statement" | "xa">): readonly Entry[] {
     const transaction = this.#transaction ?? this.#open(undefined, position);
     if (!this.#passOver) {
       if (transaction.gtid === undefined) this.#anonymous = true;
@@ -398,6 +507,7 @@ export class Assembler {
       transaction: transaction
         ? { id: transaction.id, tables: this.#tableParts(transaction) }
         : this.#replay,
+      prepared: this.#prepared,
     };
   }
 

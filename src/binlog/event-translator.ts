@@ -30,18 +30,17 @@ import {
 } from "./event-header.ts";
 import type { EventParts } from "./event-parts.ts";
 import { payloadEvents } from "./payload.ts";
-import type { BinlogEvent, TableFilter } from "./reader.ts";
+import type { BinlogEvent, TableFilter, XaMode, XaStep } from "./reader.ts";
 import { isDummyRows, readLargeRows, readRows, tableIdOf, type RowsLayout } from "./rows-event.ts";
-import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
-import { classifyStatement, emptiedTable } from "./statements.ts";
+import { isMariadbPrepared, parseSmallEvent, type SmallEvent } from "./small-events.ts";
+import { classifyStatement, emptiedTable, xaEnd } from "./statements.ts";
 import { TableCache } from "./table-cache.ts";
 import type { MappedTable } from "./table-map.ts";
 
 export interface TranslatorOptions {
   readonly wants: TableFilter;
   readonly emit: (event: BinlogEvent) => void;
-  /** Rows of a transaction that is only prepared are handed out instead of stopping the stream. */
-  readonly xaAtPrepare: boolean;
+  readonly xa: XaMode;
   /** A row that takes more than twice this in the event is refused before it is decoded. */
   readonly rowBytesMax: number;
   /** Tell the columns where the binlog does not. */
@@ -284,10 +283,10 @@ export class EventTranslator {
         this.#gtid({ ...parse(event), gtid: undefined }, place);
         return;
       case EventType.mariadbGtid:
-        this.#mariadbGtid(parse(event), place);
+        this.#mariadbGtid(parse(event), place, isMariadbPrepared(event));
         return;
       case EventType.xaPrepare:
-        this.#xaPrepare(parse(event), place);
+        this.#xaPrepare(parseSmallEvent(event), place);
         return;
       default:
         this.#other(event, type);
@@ -367,17 +366,17 @@ export class EventTranslator {
   }
 
   /** MariaDB has no BEGIN: a GTID that stands for more than one statement opens the transaction. */
-  #mariadbGtid({ gtid, standalone = false }: SmallEvent, place: Place): void {
+  #mariadbGtid({ gtid, standalone = false }: SmallEvent, place: Place, isPrepared: boolean): void {
     this.#closeGroup();
     this.#groupStart = place.position;
     this.#options.emit({ ...place, kind: "gtid", gtid });
-    if (!standalone) this.#begin(place, undefined);
+    if (!standalone) this.#begin(place, undefined, isPrepared && this.#isAtCommit);
   }
 
-  #begin(place: Place, thread: number | undefined): void {
+  #begin(place: Place, thread: number | undefined, xa = false): void {
     this.#begun = true;
     const { position, nextPosition, timestampS, serverId } = place;
-    this.#options.emit({ kind: "begin", position, nextPosition, timestampS, serverId, thread });
+    this.#options.emit({ kind: "begin", position, nextPosition, timestampS, serverId, thread, xa });
   }
 
   #end(place: Place, kind: "commit" | "rollback"): void {
@@ -452,6 +451,9 @@ export class EventTranslator {
       case "begin":
         this.#begin(place, slaveProxyId);
         return;
+      case "xa-begin":
+        this.#begin(place, slaveProxyId, this.#isAtCommit);
+        return;
       case "commit":
       case "rollback":
         this.#end(place, kind);
@@ -460,6 +462,9 @@ export class EventTranslator {
         this.#requireUnwanted(query);
         break;
       case "xa-end":
+        if (!this.#isAtCommit) break;
+        this.#xaEnd(query, place);
+        return;
       case "other":
         break;
     }
@@ -478,15 +483,42 @@ export class EventTranslator {
     );
   }
 
-  #xaPrepare({ onePhase = false }: SmallEvent, place: Place): void {
-    if (!onePhase && this.#rowsOpen && !this.#options.xaAtPrepare) {
+  #xaPrepare({ onePhase = false, xid = "" }: SmallEvent, place: Place): void {
+    if (this.#isAtCommit) {
+      this.#xa(onePhase ? "one-phase" : "prepare", xid, place);
+      return;
+    }
+    if (!onePhase && this.#rowsOpen && this.#options.xa === "stop") {
       throw new EventFault(
-        "its transaction was ended by XA PREPARE, so its rows may yet be rolled back; " +
-          "use XA COMMIT … ONE PHASE for the tables that are read",
+        "its transaction was ended by XA PREPARE, so its rows may yet be rolled back; set source.xa to " +
+          "at_commit, or use XA COMMIT … ONE PHASE for the tables that are read",
         "TRANSACTION_IN_DOUBT",
       );
     }
     this.#end(place, "commit");
+  }
+
+  get #isAtCommit(): boolean {
+    return this.#options.xa === "at_commit";
+  }
+
+  #xaEnd(query: string, place: Place): void {
+    const end = xaEnd(query);
+    if (end !== undefined) {
+      this.#xa(end.step, end.xid, place);
+      return;
+    }
+    throw new EventFault(
+      "it ends an XA transaction, but does not name it as servers do",
+      "TRANSACTION_IN_DOUBT",
+    );
+  }
+
+  #xa(step: XaStep, xid: string, place: Place): void {
+    const group = this.#groupStart ?? place.position;
+    this.#checkGroup(place);
+    this.#closeGroup();
+    this.#options.emit({ ...place, kind: "xa", step, xid, group });
   }
 
   #other(event: Buffer, type: number): void {

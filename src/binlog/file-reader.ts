@@ -66,7 +66,7 @@ function* batchesOf(
   const translator = new EventTranslator({
     wants,
     emit,
-    xaAtPrepare: false,
+    xa: "stop",
     rowBytesMax: ROW_BYTES_MAX,
     parse: parseSmallEvent,
   });

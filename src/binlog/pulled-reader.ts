@@ -15,7 +15,14 @@ import type { Definitions } from "./definitions.ts";
 import type { Dump, DumpHandlers, DumpOptions } from "./dump.ts";
 import { EventTranslator } from "./event-translator.ts";
 import { isWithoutTls } from "./mysql-errors.ts";
-import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
+import type {
+  BinlogEvent,
+  BinlogReader,
+  DumpStart,
+  ReaderTraffic,
+  TableFilter,
+  XaMode,
+} from "./reader.ts";
 
 export interface ReaderOptions {
   readonly connection: MysqlConnectionOptions;
@@ -30,7 +37,7 @@ export interface ReaderOptions {
   readonly startTimeoutMs?: number;
   readonly queueBytesMax?: number;
   readonly queueEventsMax?: number;
-  readonly xaAtPrepare?: boolean;
+  readonly xa?: XaMode;
   /** Rows of this size are decoded; one that is much larger ends the stream. */
   readonly rowBytesMax?: number;
   readonly clock?: Clock;
@@ -108,7 +115,7 @@ class PulledDump {
     const translator = new EventTranslator({
       wants: options.wants,
       definitions: options.definitions,
-      xaAtPrepare: options.xaAtPrepare ?? false,
+      xa: options.xa ?? "stop",
       rowBytesMax: options.rowBytesMax ?? ROW_BYTES_MAX,
       emit: event => this.#add(event),
       parse: event => this.#dump.parse(event),

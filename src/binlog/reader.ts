@@ -23,11 +23,12 @@ interface EventHeader {
  *
  *   file       a binlog file begins, or the dump goes on in it; always the first event of a stream
  *   gtid       opens a group; `gtid` is undefined for an anonymous one
- *   begin      BEGIN or XA START inside the group
+ *   begin      BEGIN or XA START inside the group; `xa` if what follows may only be prepared
  *   rows       row changes of one table
  *   commit     XID, or Query COMMIT: the transaction is complete
  *   rollback   Query ROLLBACK: it is complete, and what its rows said is undone
  *   statement  any other Query inside or outside a transaction: DDL, SAVEPOINT
+ *   xa         with `source.xa: at_commit` the end of a group of XA START, or XA COMMIT or XA ROLLBACK of such
  *   heartbeat  nothing new; `nextPosition` is the server's current position in the file
  */
 export type BinlogEvent =
@@ -37,12 +38,35 @@ export type BinlogEvent =
       readonly gtid: string | undefined;
       readonly committedAtUs?: number | undefined;
     })
-  | (EventHeader & { readonly kind: "begin"; readonly thread: number | undefined })
+  | (EventHeader & {
+      readonly kind: "begin";
+      readonly thread: number | undefined;
+      readonly xa?: boolean;
+    })
+  | (EventHeader & {
+      readonly kind: "xa";
+      readonly step: XaStep;
+      readonly xid: string;
+      /** Byte offset at which its group starts. */
+      readonly group: number;
+    })
   | (EventHeader & { readonly kind: "rows"; readonly rows: Rows })
   | (EventHeader & { readonly kind: "commit" })
   | (EventHeader & { readonly kind: "rollback" })
   | (EventHeader & { readonly kind: "statement"; readonly database: string; readonly sql: string })
   | { readonly kind: "heartbeat"; readonly nextPosition: number };
+
+/** What becomes of an XA transaction: `one-phase` is committed where it ends, and never was prepared. */
+export type XaStep = "prepare" | "one-phase" | "commit" | "rollback";
+
+/**
+ * What is done with rows that XA PREPARE has made last, but nobody has committed:
+ *
+ *   stop        end the stream
+ *   at_prepare  hand them out
+ *   at_commit   mark them, so that they can be read anew at their XA COMMIT
+ */
+export type XaMode = "stop" | "at_prepare" | "at_commit";
 
 /** Where a dump begins: a boundary of this server, or the set of GTIDs that are done. */
 export type DumpStart =

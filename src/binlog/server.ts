@@ -309,15 +309,21 @@ export class MysqlServer {
     return { listedAt: { file, position }, tables };
   }
 
-  /** Statements without rows, for as long as it takes. */
+  /** Statements and ends of XA transactions, without rows, for as long as it takes. */
   scan(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]> {
     return openReader("native", {
       connection: this.#connection,
-      replicaUuid: randomUUID(),
-      // MariaDB ends an older dump of the same number, such as that of another pipeline.
-      serverId: randomInt(SCAN_SERVER_ID_MIN, LOOK_SERVER_ID),
+      ...this.newReplica(),
       wants: () => false,
+      xa: "at_commit",
     }).events(start, signal);
+  }
+
+  /** Of a dump beside that of a pipeline, which has no one's identity and ends no other. */
+  newReplica(): { readonly replicaUuid: string; readonly serverId: number } {
+    // MariaDB ends an older dump of the same number.
+    const serverId = randomInt(SCAN_SERVER_ID_MIN, LOOK_SERVER_ID);
+    return { replicaUuid: randomUUID(), serverId };
   }
 
   /** When a binlog file was created, in seconds: only a dump tells, so its first event is read. */

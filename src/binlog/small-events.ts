@@ -20,6 +20,8 @@ export interface SmallEvent {
   readonly slaveProxyId?: number;
   readonly binlogName?: string;
   readonly onePhase?: boolean;
+  /** As the server writes it in its statements: X'67',X'62',1. */
+  readonly xid?: string;
   readonly standalone?: boolean;
 }
 
@@ -38,12 +40,25 @@ export function parseSmallEvent(event: Buffer): SmallEvent {
     case EventType.rotate:
       return { binlogName: event.toString("utf8", HEADER_SIZE + 8) };
     case EventType.xaPrepare:
-      return { onePhase: event.readUInt8(HEADER_SIZE) !== 0 };
+      return { onePhase: event.readUInt8(HEADER_SIZE) !== 0, xid: xidOf(event) };
     case EventType.mariadbGtid:
       return parseMariadbGtid(event);
     default:
       throw new EventFault(`its type ${type} is none that is read here`);
   }
+}
+
+const XID_OFFSET = HEADER_SIZE + 1;
+
+/** Three numbers, then the bytes of both parts of the name. */
+function xidOf(event: Buffer): string {
+  const data = XID_OFFSET + 12;
+  const middle = data + event.readUInt32LE(XID_OFFSET + 4);
+  const end = middle + event.readUInt32LE(XID_OFFSET + 8);
+  if (end > event.length) throw new EventFault("the name of its XA transaction is cut short");
+  const global = event.toString("hex", data, middle);
+  const branch = event.toString("hex", middle, end);
+  return `X'${global}',X'${branch}',${event.readUInt32LE(XID_OFFSET)}`;
 }
 
 const UUID_OFFSET = HEADER_SIZE + 1;
@@ -176,6 +191,13 @@ function parseCompressedQuery(event: Buffer): SmallEvent {
 
 /** MariaDB: this group is one statement that no commit follows. */
 const STANDALONE = 1;
+
+/** MariaDB: this group is ended by XA PREPARE; it has no XA START. */
+const PREPARED = 64;
+
+export function isMariadbPrepared(event: Buffer): boolean {
+  return event.length > HEADER_SIZE + 12 && (event.readUInt8(HEADER_SIZE + 12) & PREPARED) !== 0;
+}
 
 function parseMariadbGtid(event: Buffer): SmallEvent {
   const number = numberText(event, HEADER_SIZE);

@@ -13,12 +13,14 @@ import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import { DefinitionsMissing, type Definitions } from "./definitions.ts";
-import type { BinlogReader, DumpStart, ReaderTraffic } from "./reader.ts";
+import type { PreparedGroups } from "./prepared-groups.ts";
+import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic } from "./reader.ts";
 
 export interface BinlogSourceOptions {
   readonly reader: BinlogReader;
   readonly assembler: Assembler;
   readonly definitions: Definitions;
+  readonly preparedGroups: PreparedGroups;
   /** Asks the server who it is; it may be another one behind the same address. */
   readonly identify: () => Promise<string>;
   readonly serverUuid: string;
@@ -81,9 +83,15 @@ export class BinlogSource {
     const { reader, assembler } = this.#options;
     await unlessAborted(() => this.#checkIdentity(), signal);
     for await (const events of reader.events(start, signal)) {
-      const entries: Entry[] = [];
+      let entries: Entry[] = [];
       try {
         for (const event of events) {
+          if (event.kind === "xa") {
+            for await (const earlier of this.#preparedRows(event, signal)) {
+              yield [...entries, ...earlier];
+              entries = [];
+            }
+          }
           for (const entry of assembler.push(event)) entries.push(entry);
         }
         for (const entry of assembler.flush()) entries.push(entry);
@@ -92,6 +100,22 @@ export class BinlogSource {
         throw thrown;
       }
       this.#found();
+      if (entries.length > 0) yield entries;
+    }
+  }
+
+  /** Entries of the rows that this end of an XA transaction makes last, where they have to be read anew. */
+  async *#preparedRows(
+    end: Extract<BinlogEvent, { kind: "xa" }>,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Entry[], void, undefined> {
+    const { assembler, preparedGroups } = this.#options;
+    const lacking = assembler.lacking(end);
+    if (lacking === undefined) return;
+    const isKnown = "file" in lacking;
+    const group = isKnown ? lacking : await preparedGroups.find(end.xid, lacking.before, signal);
+    for await (const batch of preparedGroups.rows(group, signal)) {
+      const entries = batch.flatMap(rows => assembler.pushRead(rows, end));
       if (entries.length > 0) yield entries;
     }
   }

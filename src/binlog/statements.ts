@@ -7,6 +7,7 @@
 
 export type StatementKind =
   | "begin"
+  | "xa-begin"
   | "commit"
   | "rollback"
   /** Ends a transaction that was prepared by XA PREPARE in an earlier group. */
@@ -54,8 +55,25 @@ export function classifyStatement(sql: string): StatementKind {
   return TRANSACTION.get(text.trim().replace(/;$/, "").toUpperCase()) ?? "other";
 }
 
+/** Which prepared transaction an `xa-end` is about, and what becomes of it. The server writes it in this form only. */
+export function xaEnd(
+  sql: string,
+): { readonly xid: string; readonly step: "commit" | "rollback" } | undefined {
+  const found = /^XA\s+(COMMIT|ROLLBACK)\s+(X'[0-9a-f]*',X'[0-9a-f]*',\d+)/i.exec(
+    skipComments(sql),
+  );
+  const [, verb = "", xid] = found ?? [];
+  if (xid === undefined) return undefined;
+  return { xid: canonicalXid(xid), step: verb.toUpperCase() === "COMMIT" ? "commit" : "rollback" };
+}
+
+/** Servers differ in the letters of their hexadecimal digits. */
+function canonicalXid(text: string): string {
+  return text.toLowerCase().replaceAll("x'", "X'");
+}
+
 function classifyXa(text: string): StatementKind {
-  if (/^XA\s+(START|BEGIN)\b/i.test(text)) return "begin";
+  if (/^XA\s+(START|BEGIN)\b/i.test(text)) return "xa-begin";
   return /^XA\s+(COMMIT|ROLLBACK)\b/i.test(text) ? "xa-end" : "other";
 }
 

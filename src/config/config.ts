@@ -26,6 +26,8 @@ export interface SourceConfig {
   readonly serverId: number;
   readonly tls: TlsConfig;
   readonly start: StartConfig;
+  /** What is done with rows of XA transactions that are prepared. */
+  readonly xa: "stop" | "at_prepare" | "at_commit";
 }
 
 /** `preferred` is for MySQL only: Kafka's listeners do not negotiate. */

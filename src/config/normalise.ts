@@ -192,6 +192,7 @@ function normaliseSource(
     serverId: settings.server_id,
     tls: readTls({ ...settings.tls, mode }, ["source", "tls"], collector),
     start: normaliseStart(settings.start),
+    xa: settings.xa,
   };
 }
 

@@ -106,6 +106,13 @@ export const sourceSchema = z
       ),
     tls: sourceTlsSchema.prefault({}).describe("Encryption of the connection."),
     start: startSchema,
+    xa: choice(["stop", "at_prepare", "at_commit"])
+      .default("stop")
+      .describe(
+        "What is done with the rows of an XA transaction when it is prepared, for they may yet be rolled back. " +
+          "`stop`: the pipeline ends. `at_commit`: they are delivered when XA COMMIT comes, and not if XA " +
+          "ROLLBACK does. `at_prepare`: they are delivered at once, and nothing takes them back.",
+      ),
   })
   .describe("The MySQL server whose changes are read.");
 

@@ -29,6 +29,16 @@ export interface TransactionPart {
   readonly tables: Readonly<Record<string, TablePart>>;
 }
 
+/** A transaction that XA PREPARE has ended, and that is neither committed nor rolled back yet. */
+export interface PreparedGroup {
+  /** As the server writes it: X'67',X'62',1. */
+  readonly xid: string;
+  /** Where its rows stand: the server, and the first event of its group there. */
+  readonly server_uuid: string;
+  readonly file: string;
+  readonly position: number;
+}
+
 /** Topic (or file) → partition → the offset after the last released message. */
 export type NextOffsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
@@ -41,6 +51,8 @@ export interface SourcePosition {
   readonly transaction: TransactionPart | undefined;
   /** True if a transaction without GTID was passed, so that the set alone cannot place us. */
   readonly anonymous: boolean;
+  /** What `source.xa: at_commit` has passed by so far, the oldest first. */
+  readonly prepared?: readonly PreparedGroup[];
 }
 
 /** One record of the commit log, as it is written (docs/checkpoints.md). */
@@ -65,6 +77,8 @@ export interface Checkpoint {
   readonly output: string;
   readonly next_offsets: NextOffsets;
   readonly snapshot: null;
+  /** Left out where there is none. */
+  readonly prepared?: readonly PreparedGroup[];
 }
 
 export function sourcePosition(checkpoint: Checkpoint): SourcePosition {
@@ -78,6 +92,7 @@ export function sourcePosition(checkpoint: Checkpoint): SourcePosition {
     gtidSet: checkpoint.gtid_set,
     transaction: checkpoint.transaction ?? undefined,
     anonymous: checkpoint.anonymous,
+    prepared: checkpoint.prepared ?? [],
   };
 }
 
@@ -106,6 +121,12 @@ const isTransaction = (value: unknown): boolean =>
     isText(value["id"]) &&
     isRecord(value["tables"]) &&
     Object.values(value["tables"]).every(isPart));
+const isPreparedGroup = (value: unknown): boolean =>
+  isRecord(value) &&
+  isText(value["xid"]) &&
+  isText(value["server_uuid"]) &&
+  isText(value["file"]) &&
+  isCount(value["position"]);
 const isNextOffsets = (value: unknown): boolean =>
   isRecord(value) &&
   Object.values(value).every(
@@ -131,6 +152,7 @@ const FIELDS: Readonly<Record<keyof Checkpoint, (value: unknown) => boolean>> = 
   output: isText,
   next_offsets: isNextOffsets,
   snapshot: value => value === null,
+  prepared: value => value === undefined || (Array.isArray(value) && value.every(isPreparedGroup)),
 };
 
 /**

@@ -2,7 +2,7 @@
  * What moves through the pipeline: an entry is a run of consecutive row changes of one transaction with
  * the marks beside it. Queue, commit-log map and watcher work per entry, never per row.
  */
-import type { Boundary, TransactionPart } from "./checkpoint.ts";
+import type { Boundary, PreparedGroup, TransactionPart } from "./checkpoint.ts";
 import type { Rows } from "./rows.ts";
 
 /** The transaction that rows belong to. */
@@ -50,6 +50,8 @@ export interface Mark {
   /** True if a transaction without GTID was completed. */
   readonly anonymous: boolean;
   readonly transaction: TransactionPart | undefined;
+  /** Undefined stands for none. */
+  readonly prepared?: readonly PreparedGroup[];
   /** Seconds since 1970 of the newest event in the entry; 0 if none carried a time. */
   readonly eventTimeS: number;
 }

@@ -42,6 +42,7 @@ export class EventLines {
         return this.#head(event, "rollback", {});
       case "begin":
       case "commit":
+      case "xa":
       case "heartbeat":
         return undefined;
     }

@@ -2,10 +2,13 @@
 import { Assembler } from "../binlog/assembler.ts";
 import { Definitions } from "../binlog/definitions.ts";
 import { openReader } from "../binlog/open-reader.ts";
+import { PreparedGroups } from "../binlog/prepared-groups.ts";
 import type { MysqlServer } from "../binlog/server.ts";
 import { BinlogSource } from "../binlog/source.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
+import type { SourcePosition } from "../core/checkpoint.ts";
+import { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Start } from "./start.ts";
 
@@ -31,11 +34,15 @@ export function makeSource(options: SourceOptions): BinlogSource {
   const { serverUuid } = start;
   const rowBytesMax = config.queue.maxRowBytes;
   const definitions = new Definitions(server, wants);
+  const { reader, xa } = config.source;
+  if (xa !== "at_commit") refusePrepared(start.position);
+  const shared = { connection: config.source, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
     definitions,
-    reader: openReader(config.source.reader, {
-      ...{ connection: config.source, serverId, replicaUuid },
-      ...{ wants, definitions, rowBytesMax, clock },
+    reader: openReader(reader, { ...shared, serverId, replicaUuid }),
+    preparedGroups: new PreparedGroups({
+      server,
+      open: () => openReader(reader, { ...shared, ...server.newReplica() }),
     }),
     assembler: new Assembler({
       ...{ start: start.position, serverUuid, rowBytesMax },
@@ -46,4 +53,15 @@ export function makeSource(options: SourceOptions): BinlogSource {
     ...{ serverUuid, clock, logger },
     ...(onLoss === undefined ? {} : { onLoss }),
   });
+}
+
+/** Their XA COMMIT would be passed by, and their rows with it. */
+function refusePrepared({ prepared = [] }: SourcePosition): void {
+  const [first] = prepared;
+  if (first === undefined) return;
+  throw new TidemarkError(
+    "CONFIG_INVALID",
+    `The checkpoint holds ${prepared.length} XA transactions that are prepared and not ended, the first ` +
+      `${first.xid}: leave source.xa at at_commit until they are.`,
+  );
 }

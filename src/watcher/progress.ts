@@ -59,6 +59,7 @@ export class Progress {
       gtidSet: "",
       transaction: mark.transaction,
       anonymous: this.#position?.anonymous === true || mark.anonymous,
+      prepared: mark.prepared ?? [],
     };
     if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
     for (const place of places) {
@@ -99,7 +100,7 @@ export class Progress {
   nextCheckpoint(): Checkpoint {
     const { pipeline, reader, delivery, output, clock } = this.#options;
     assert(this.#position !== undefined, "the progress has no beginning");
-    const { serverUuid, boundary, transaction, anonymous } = this.#position;
+    const { serverUuid, boundary, transaction, anonymous, prepared = [] } = this.#position;
     const sequence = this.#sequence;
     this.#sequence += 1;
     return {
@@ -123,6 +124,7 @@ export class Progress {
         [...this.#nextOffsets].map(([name, partitions]) => [name, Object.fromEntries(partitions)]),
       ),
       snapshot: null,
+      ...(prepared.length > 0 ? { prepared } : {}),
     };
   }
 }

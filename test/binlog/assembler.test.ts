@@ -375,3 +375,104 @@ describe("Assembler, when something is wrong", () => {
     expect(target.restart()).toMatchObject({ kind: "position", file: "bin.000002" });
   });
 });
+
+describe("XA transactions that are delivered at their commit", () => {
+  const xid = "X'61',X'',1";
+  const end = (
+    step: "prepare" | "one-phase" | "commit" | "rollback",
+    position: number,
+    group = position - 30,
+  ) => ({ kind: "xa", ...header(position), step, xid, group }) as const;
+  const group = (position: number, id: number, ...data: Rows[]): BinlogEvent[] => {
+    const [opening, , ...rest] = transaction(position, gtid(id), ...data);
+    const begin: BinlogEvent = { kind: "begin", ...header(position + 10), thread: 8, xa: true };
+    return [opening as BinlogEvent, begin, ...rest.slice(0, -1)];
+  };
+  const opening = (position: number, id: number): BinlogEvent => ({
+    ...{ kind: "gtid", ...header(position) },
+    gtid: gtid(id),
+  });
+  const known = { xid, server_uuid: SERVER, file: FILE, position: 200 };
+  const idsOf = (entries: readonly Entry[]): (string | number)[][] =>
+    entries.flatMap(({ changes }) =>
+      changes.map(({ transaction: { id }, firstNumber, count }) => [id, firstNumber, count]),
+    );
+
+  test("are remembered when prepared, and handed out where they are committed", () => {
+    const one = assembler();
+    push(one, [file(), ...group(200, 10, numbered(1, 2)), end("prepare", 230, 200)]);
+    const [marked] = one.flush();
+    expect(marked).toMatchObject({
+      changes: [],
+      mark: { gtids: [gtid(10)], prepared: [known], boundary: { position: 240 } },
+    });
+    push(one, [...transaction(300, gtid(11), numbered(9, 1)), opening(400, 12)]);
+    expect(one.lacking(end("commit", 410))).toBeUndefined();
+    const [entry] = one.push(end("commit", 410));
+    expect(idsOf([entry as Entry])).toEqual([[gtid(12), 0, 2]]);
+    expect(entry?.changes[0]).toMatchObject({ endsTransaction: true, origin: { position: 410 } });
+    expect(entry?.mark).toMatchObject({ prepared: [], gtids: [gtid(12)] });
+  });
+
+  test("never are when they are rolled back", () => {
+    const one = assembler();
+    push(one, [file(), ...group(200, 10, numbered(1, 2)), end("prepare", 230, 200)]);
+    expect(push(one, [opening(300, 11), end("rollback", 310)])).toEqual([]);
+    expect(one.flush()).toMatchObject([{ changes: [], mark: { prepared: [] } }]);
+  });
+
+  test("are handed out where they end if that is their commit", () => {
+    const one = assembler();
+    const made = push(one, [file(), ...group(200, 10, numbered(1, 2)), end("one-phase", 230)]);
+    expect(idsOf(made)).toEqual([[gtid(10), 0, 2]]);
+    expect(made[0]?.mark.prepared).toEqual([]);
+  });
+
+  test("are read anew where a checkpoint remembers them, also from the middle on", () => {
+    const begin = start({ prepared: [known], gtidSet: `${SERVER}:1-10` });
+    const one = assembler({ start: begin, entryRowsMax: 2 });
+    push(one, [file(), opening(300, 11)]);
+    const commit = end("commit", 310);
+    expect(one.lacking(commit)).toEqual(known);
+    const [first] = one.pushRead(numbered(1, 3), commit);
+    expect(idsOf([first as Entry])).toEqual([[gtid(11), 0, 2]]);
+    expect(first?.mark).toMatchObject({ prepared: [known], transaction: { id: gtid(11) } });
+    // The connection is lost: what was handed out is dropped from the second reading.
+    one.restart();
+    push(one, [file(), opening(300, 11)]);
+    expect(one.lacking(commit)).toEqual(known);
+    const rest = [...one.pushRead(numbered(1, 3), commit), ...one.push(commit)];
+    expect(idsOf(rest)).toEqual([[gtid(11), 2, 1]]);
+    expect(rest.at(-1)?.mark).toMatchObject({ prepared: [], transaction: undefined });
+  });
+
+  test("are looked for if they were prepared before the stream began, or on another server", () => {
+    for (const prepared of [[], [{ ...known, server_uuid: "another" }]]) {
+      const one = assembler({ start: start({ prepared }) });
+      push(one, [file(), opening(300, 11)]);
+      expect(one.lacking(end("commit", 310))).toEqual({ before: { file: FILE, position: 310 } });
+    }
+  });
+
+  test("are read anew if their rows are too many to be kept", () => {
+    const one = assembler({ rowBytesMax: 2 ** 24 });
+    const large = rows(table(), [["1", "x".repeat(5 * 2 ** 20)]]);
+    push(one, [file(), ...group(200, 10, numbered(1, 1), large, numbered(2, 1))]);
+    const commit = end("one-phase", 250, 200);
+    expect(one.lacking(commit)).toEqual(known);
+    const made = [...one.pushRead(numbered(1, 2), commit), ...one.push(commit)];
+    expect(idsOf(made)).toEqual([[gtid(10), 0, 2]]);
+  });
+
+  test("may be a thousand at a time", () => {
+    const one = assembler();
+    const named = (n: number): BinlogEvent => ({
+      ...end("prepare", 230, 200),
+      xid: `X'${n}',X'',1`,
+    });
+    push(one, [file()]);
+    for (let n = 10; n < 1_010; n += 1) push(one, [...group(200, n), named(n)]);
+    push(one, group(200, 1_010));
+    expect(() => one.push(named(1_010))).toThrow(/More than 1000 XA transactions .* XA RECOVER/);
+  });
+});

@@ -27,7 +27,7 @@ function translator(): { events: BinlogEvent[]; feed: (made: Made, parsed?: Smal
   let told: SmallEvent = { binlogName: "binlog.000007" };
   const translating = new EventTranslator({
     wants: () => true,
-    xaAtPrepare: false,
+    xa: "stop",
     rowBytesMax: 1_000,
     parse: () => told,
     emit: event => events.push(event),

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Assembler } from "../../src/binlog/assembler.ts";
 import { Definitions } from "../../src/binlog/definitions.ts";
+import { PreparedGroups } from "../../src/binlog/prepared-groups.ts";
 import type { BinlogReader } from "../../src/binlog/reader.ts";
 import { BinlogSource } from "../../src/binlog/source.ts";
 import { systemClock } from "../../src/core/clock.ts";
@@ -15,6 +16,8 @@ const start = {
 };
 const limits = { entryBytesMax: 1_000, entryRowsMax: 10, rowBytesMax: 1_000 };
 
+const NEVER = [undefined as never, new AbortController().signal] as const;
+
 function sourceOf(reader: BinlogReader): BinlogSource {
   return new BinlogSource({
     reader,
@@ -22,10 +25,17 @@ function sourceOf(reader: BinlogReader): BinlogSource {
     definitions: new Definitions(
       {
         readTables: () => Promise.reject(new Error()),
-        scan: () => reader.events(undefined as never, new AbortController().signal),
+        scan: () => reader.events(...NEVER),
       },
       () => true,
     ),
+    preparedGroups: new PreparedGroups({
+      server: {
+        binlogFiles: () => Promise.reject(new Error()),
+        scan: () => reader.events(...NEVER),
+      },
+      open: () => reader,
+    }),
     identify: () => Promise.resolve(SERVER),
     serverUuid: SERVER,
     clock: systemClock,

@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { changesDefinition, classifyStatement, emptiedTable } from "../../src/binlog/statements.ts";
+import {
+  changesDefinition,
+  classifyStatement,
+  emptiedTable,
+  xaEnd,
+} from "../../src/binlog/statements.ts";
 
 describe("classifyStatement", () => {
   test.each([
     ["BEGIN", "begin"],
     ["COMMIT", "commit"],
     ["ROLLBACK", "rollback"],
-    ["XA START X'61',X'',1", "begin"],
+    ["XA START X'61',X'',1", "xa-begin"],
     ["XA END X'61',X'',1", "other"],
     ["XA COMMIT X'61',X'',1", "xa-end"],
     ["XA ROLLBACK X'61',X'',1", "xa-end"],
@@ -88,4 +93,12 @@ describe("changesDefinition", () => {
     expect(changesDefinition("ALTER TABLE x ADD y INT", "shop", odd)).toBe(true);
     expect(changesDefinition("FLUSH TABLES", "shop", odd)).toBe(false);
   });
+});
+
+describe("xaEnd", () => {
+  test.each([
+    ["XA COMMIT X'61',X'622263',7", { step: "commit", xid: "X'61',X'622263',7" }],
+    ["xa rollback x'6A',x'',1", { step: "rollback", xid: "X'6a',X'',1" }],
+    ["XA COMMIT 'a'", undefined],
+  ])("of %s", (sql, end) => expect(xaEnd(sql)).toEqual(end));
 });

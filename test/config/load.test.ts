@@ -33,6 +33,7 @@ describe("a minimal file", () => {
         serverId: 42_897,
         tls: { mode: "verify_identity", ca: undefined, cert: undefined, key: undefined },
         start: { kind: "latest" },
+        xa: "stop",
       },
       queue: {
         flushIntervalMs: 100,

@@ -432,9 +432,20 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
         const error = await fault(...statements);
         expect(error).toMatchObject({ code: "TRANSACTION_IN_DOUBT" });
         expect(String(error)).toMatch(/binlog\.0+\d:\d+.*XA PREPARE/);
-        expect(kinds(await source.readAll(start, { xaAtPrepare: true }))).toEqual([
+        expect(kinds(await source.readAll(start, { xa: "at_prepare" }))).toEqual([
           ...["file", "gtid", "begin", "rows", "statement", "commit"],
           ...["gtid", "statement"],
+        ]);
+        const marked = await source.readAll(start, { xa: "at_commit" });
+        expect(kinds(marked)).toEqual([
+          ...["file", "gtid", "begin", "rows", "statement", "xa", "gtid", "xa"],
+        ]);
+        const xid = "X'70',X'',1";
+        const group = { xid, group: start.position };
+        const ends = marked.filter(({ kind }) => kind === "xa");
+        expect(ends).toMatchObject([
+          { step: "prepare", ...group },
+          { step: "commit", xid },
         ]);
         // Without rows that anybody wants, nothing can be rolled back.
         const unwanted = kinds(await source.readAll(start, { wants: () => false }));

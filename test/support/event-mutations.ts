@@ -177,7 +177,7 @@ function decoder(seen: BinlogEvent[], inParts: boolean): (event: Buffer, end?: n
   const checksums = new Checksums();
   const translator = new EventTranslator({
     wants: () => true,
-    xaAtPrepare: false,
+    xa: "stop",
     rowBytesMax: 2 ** 20,
     parse: parseSmallEvent,
     emit: event => {

@@ -1,6 +1,6 @@
 /** The program under test, reading a server into a file from some place on. */
 import { spawnSync, type SpawnSyncReturns } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Mysql } from "../../../tools/services/services.ts";
@@ -32,17 +32,26 @@ export class FileRun {
   readonly #lines: FileLines;
   readonly #found: Envelope[] = [];
 
-  /** Starts at once. */
-  constructor(mysql: Mysql, start: "earliest" | BinlogPosition) {
+  /** Starts at once. `source` is added to what the configuration says of the source. */
+  constructor(
+    mysql: Mysql,
+    start: "earliest" | BinlogPosition,
+    source: Readonly<Record<string, unknown>> = {},
+  ) {
     this.#dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
     mkdirSync(join(this.#dir, "state"));
     const config = join(this.#dir, CONFIG);
-    writeFileSync(config, JSON.stringify(configOf(mysql, start)));
+    writeFileSync(config, JSON.stringify(configOf(mysql, { start, ...source })));
     const bundle = join(this.#dir, "tidemark.mjs");
     copyFileSync(builtBundle(undefined), bundle);
     this.product = new Product({ bundle, config, dir: this.#dir });
     this.#lines = new FileLines(join(this.#dir, "out.jsonl"));
     this.product.start();
+  }
+
+  /** It is decided from where on it reads. */
+  get hasCheckpoint(): boolean {
+    return existsSync(join(this.#dir, "state", "types.json"));
   }
 
   /** What has arrived so far, tombstones aside. */
@@ -88,9 +97,9 @@ export class FileRun {
   }
 }
 
-function configOf({ host, port }: Mysql, start: "earliest" | BinlogPosition): unknown {
+function configOf({ host, port }: Mysql, source: Readonly<Record<string, unknown>>): unknown {
   return {
-    source: { host, port, ...cdcUser, start },
+    source: { host, port, ...cdcUser, ...source },
     pipelines: [
       {
         name: "types",
