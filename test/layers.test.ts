@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   compression: [],
   formats: ["core"],
   binlog: ["core", "compression"],
+  snapshot: ["core", "binlog"],
   sinks: ["core"],
   watcher: ["core", "sinks/sink.ts"],
   queue: ["core", "columns", "formats", "sinks/sink.ts"],

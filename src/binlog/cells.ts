@@ -130,7 +130,7 @@ export function textForm(prefix: number, decode: TextDecoding): StoredForm {
 }
 
 /** In the place of a document's type: text in UTF-8, which a document and its differences gave. */
-const JSON_AS_TEXT = 0xff;
+export const JSON_AS_TEXT = 0xff;
 
 export function jsonForm(prefix: number): StoredForm {
   const writeJson: NonNullable<StoredForm["writeJson"]> = (out, data, start, length) => {

@@ -49,6 +49,9 @@ const TYPES: Readonly<Record<string, number>> = {
   vector: MysqlType.vector,
 };
 
+/** Of types whose size information_schema does not state. */
+const SIZES: Readonly<Record<string, number>> = { uuid: 16, inet4: 4, inet6: 16 };
+
 const GEOMETRY =
   /^(geometry|point|linestring|polygon|multipoint|multilinestring|multipolygon|geometrycollection|geomcollection)$/;
 /** Types whose size the table map and information_schema state alike. */
@@ -84,6 +87,22 @@ function isStoredAs({ dataType, size, scale }: ColumnDefinition, stored?: Stored
   if (stored?.type !== type) return false;
   if (dataType === "decimal" && scale !== stored?.scale) return false;
   return !SIZED.test(dataType) || size === stored?.size;
+}
+
+/** What a table map says of such a column, as far as its values depend on it; undefined for no type we know. */
+export function storedAs(column: ColumnDefinition): StoredColumn | undefined {
+  const { dataType, members, scale = 0 } = column;
+  const type = GEOMETRY.test(dataType) ? MysqlType.geometry : TYPES[dataType];
+  if (type === undefined) return undefined;
+  const size = column.size ?? SIZES[dataType] ?? 0;
+  switch (type) {
+    case MysqlType.enum:
+      return { type, size: members.length > 255 ? 2 : 1, scale: 0 };
+    case MysqlType.set:
+      return { type, size: members.length > 32 ? 8 : Math.ceil(members.length / 8), scale: 0 };
+    default:
+      return { type, size, scale: type === MysqlType.decimal ? scale : 0 };
+  }
 }
 
 /** The server writes COLUMN_TYPE in a set that lacks what stands above U+FFFF. */

@@ -104,3 +104,11 @@ function dumpError(message: string): [ErrorCode, string] {
       "If the changes since then may be missed, set a new position with tidemark position set.",
   ];
 }
+
+/** What a packet says that begins with 0xff: number, a mark and five characters of state, then text. */
+export function errorInPacket(packet: Buffer): Error & { readonly errno: number } {
+  const errno = packet.length >= 3 ? packet.readUInt16LE(1) : 0;
+  const hasState = packet.length >= 9 && packet.readUInt8(3) === 0x23;
+  const message = packet.toString("utf8", hasState ? 9 : 3);
+  return Object.assign(new Error(message), { errno });
+}

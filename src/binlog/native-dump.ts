@@ -27,7 +27,7 @@ import {
 } from "./dump.ts";
 import { dumpCommand, mariadbStartStatement } from "./dump-command.ts";
 import { HEADER_SIZE, sizeOf } from "./event-header.ts";
-import { mysqlError } from "./mysql-errors.ts";
+import { errorInPacket, mysqlError } from "./mysql-errors.ts";
 import { PacketReader } from "./packet-reader.ts";
 import type { DumpStart } from "./reader.ts";
 import { parseSmallEvent, type SmallEvent } from "./small-events.ts";
@@ -152,7 +152,7 @@ export class NativeDump implements Dump {
 
   #onPacket(bytes: Buffer, start: number, end: number): void {
     const kind = start < end ? bytes[start] : undefined;
-    if (kind === ERROR) throw errorOf(bytes.subarray(start, end));
+    if (kind === ERROR) throw mysqlError(errorInPacket(bytes.subarray(start, end)), "the binlog");
     if (kind === EOF) {
       throw new TidemarkError("SOURCE_UNAVAILABLE", "MySQL ended the dump: its thread was killed.");
     }
@@ -296,12 +296,4 @@ export class NativeDump implements Dump {
       killer.stream.destroy();
     });
   }
-}
-
-/** Number, a mark and five characters of state, then text. */
-function errorOf(packet: Buffer): TidemarkError {
-  const errno = packet.length >= 3 ? packet.readUInt16LE(1) : 0;
-  const hasState = packet.length >= 9 && packet.readUInt8(3) === 0x23;
-  const message = packet.toString("utf8", hasState ? 9 : 3);
-  return mysqlError(Object.assign(new Error(message), { errno }), "the binlog");
 }

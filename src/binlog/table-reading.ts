@@ -82,7 +82,7 @@ async function lock(ask: Ask, { database, name }: TableId): Promise<string | und
 /** Old servers compare names without regard to case, also where the tables differ by it. */
 const THIS_TABLE = "TABLE_SCHEMA = ? AND TABLE_NAME = ? AND CAST(TABLE_NAME AS BINARY) = ?";
 
-async function readDefinition(
+export async function readDefinition(
   ask: Ask,
   { database, name }: TableId,
 ): Promise<Exclude<ReadTable["definition"], string>> {
