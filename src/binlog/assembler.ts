@@ -243,8 +243,9 @@ export class Assembler {
 
   #open(gtid: string | undefined, position: number, committedAtUs?: number): OpenTransaction {
     const id = gtid ?? `${this.#options.serverUuid}/${this.#file}@${this.#fileCreated}/${position}`;
-    const part = this.#replay;
-    this.#replay = undefined;
+    this.#passOver = gtid !== undefined && this.#done.contains(gtid);
+    const part = this.#passOver ? undefined : this.#replay;
+    if (!this.#passOver) this.#replay = undefined;
     if (part !== undefined && part.id !== id) {
       throw new TidemarkError(
         "POSITION_UNUSABLE",
@@ -252,7 +253,6 @@ export class Assembler {
           `${this.#file}:${position}. Set a new position with \`tidemark position set\`.`,
       );
     }
-    this.#passOver = gtid !== undefined && this.#done.contains(gtid);
     this.#transaction = {
       id,
       gtid,
@@ -308,7 +308,7 @@ export class Assembler {
     const released = transaction.released[table];
     if (released === undefined || known.rows >= released.rows) return 0;
     const count = Math.min(rows.count, released.rows - known.rows);
-    known.crc = checksum(rows, 0, count, known.crc);
+    known.crc = crcOfRows(rows, 0, count, known.crc);
     known.rows += count;
     if (known.rows === released.rows && known.crc !== released.crc) {
       throw new TidemarkError(
@@ -515,7 +515,7 @@ export class Assembler {
   #tableParts(transaction: OpenTransaction): Record<string, TablePart> {
     for (const { rows, first, count } of this.#changes) {
       const known = countedRows(transaction, tableId(rows.table));
-      known.crc = checksum(rows, first, count, known.crc);
+      known.crc = crcOfRows(rows, first, count, known.crc);
     }
     const parts = [...transaction.tables].map(([table, part]) => [table, { ...part }] as const);
     return Object.fromEntries(parts);
@@ -540,7 +540,8 @@ function countedRows({ tables }: OpenTransaction, table: string): CountedRows {
   return counted;
 }
 
-function checksum(rows: Rows, first: number, count: number, crc: number): number {
+/** The CRC32 of a checkpoint, over the images of `count` rows from `first` on. */
+export function crcOfRows(rows: Rows, first: number, count: number, crc: number): number {
   let value = crc;
   for (let row = first; row < first + count; row += 1) value = crc32(rows.rowBytes(row), value);
   return value;

@@ -87,6 +87,13 @@ export function isWithoutTls(thrown: unknown): boolean {
   return (thrown as { code?: unknown } | null)?.code === NO_TLS;
 }
 
+/** What a person can do where changes are gone. */
+export const MENDED_BY_SET =
+  "Set a new position with `tidemark position set earliest` (what the server still has is sent, perhaps " +
+  "again) or `tidemark position set latest` (what lies between is never sent).";
+
+const PURGED = /purged|Could not find first log file name/i;
+
 /**
  * The one place where a message of the server is read: error 1236 has no finer code.
  * The wording is that of 5.7 (slave, master) and of 8.0.26 and newer (replica, source).
@@ -96,6 +103,12 @@ function dumpError(message: string): [ErrorCode, string] {
     return [
       "SOURCE_TAKEN_OVER",
       `Another instance of this pipeline reads from MySQL now, and this one was sent away: ${message}`,
+    ];
+  }
+  if (PURGED.test(message)) {
+    return [
+      "POSITION_LOST",
+      `MySQL has removed binlog that was not read yet: ${message.replace(/[.\s]+$/, "")}. ${MENDED_BY_SET}`,
     ];
   }
   return [

@@ -43,8 +43,10 @@ const RETENTION_GOOD_S = 7 * DAY_S;
 export interface SourceNeeds {
   /** The ids of our replicas, one a pipeline. */
   readonly serverIds: readonly number[];
-  /** Whether the configuration begins at a GTID set. */
-  readonly needsGtids: boolean;
+  /** Why the configuration cannot do without GTIDs; undefined if it can. */
+  readonly needsGtids: string | undefined;
+  /** The server replicates from another one, or may come to. */
+  readonly isReplica?: boolean;
 }
 
 /** @param grants the lines of SHOW GRANTS. */
@@ -60,6 +62,7 @@ export function settingFindings(
     privileges(grants),
     serverId(settings, needs.serverIds),
     retention(settings),
+    ...(needs.isReplica === true ? [relayed(settings)] : []),
     gtids(settings, needs.needsGtids),
   ];
 }
@@ -227,15 +230,28 @@ function inWords(seconds: number): string {
   return seconds >= 7_200 ? `${Math.floor(seconds / 3_600)} hours` : `${seconds} seconds`;
 }
 
-function gtids(settings: ServerSettings, needed: boolean): Finding {
+/** A replica that does not log what it gets from its source would show us nothing of it. */
+function relayed(settings: ServerSettings): Finding {
+  const check = "mysql.log_replica_updates";
+  const name = settings.has("log_replica_updates") ? "log_replica_updates" : "log_slave_updates";
+  const value = settings.get(name) ?? "ON";
+  if (value === "ON") return good(check, `${name} is ON.`);
+  return fault(
+    "SOURCE_SETTING",
+    check,
+    `${name} is ${value}: what the server gets from its source is not in its binlog.`,
+    `mysqld --${name.replaceAll("_", "-")}  # or ${name} = ON in my.cnf, then restart MySQL`,
+  );
+}
+
+function gtids(settings: ServerSettings, needed: string | undefined): Finding {
   const check = "mysql.gtid_mode";
   const mode = settings.get("gtid_mode");
   if (mode === "ON" || mode === undefined)
     return good(check, `gtid_mode is ${mode ?? "not known here"}.`);
   const found = `gtid_mode is ${mode}`;
-  if (needed) {
-    const reason = "source.start names a GTID set, which cannot be found";
-    return fault("SOURCE_SETTING", check, `${found}: ${reason}.`, gtidSteps(settings));
+  if (needed !== undefined) {
+    return fault("SOURCE_SETTING", check, `${found}: ${needed}.`, gtidSteps(settings));
   }
   return warning(
     check,

@@ -22,6 +22,7 @@ import type { ReadTable, ReadTables } from "./definitions.ts";
 import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
 import { mariadbGtids, mariadbSetAt, mariadbSetBefore, subtractMariadb } from "./mariadb-gtids.ts";
 import { openReader } from "./open-reader.ts";
+import type { ReaderOptions } from "./pulled-reader.ts";
 import { asker, errnoOf, firstKnown, text, type Ask, type Row } from "./statement-answers.ts";
 import { connectForStatements } from "./statement-connection.ts";
 import { listTables, readTables } from "./table-reading.ts";
@@ -97,9 +98,14 @@ export class MysqlServer {
       const { host, port } = this.#connection;
       const known = await settings(ask);
       const replicas = await unlessDenied(() => registeredReplicas(ask), []);
+      const channels = await unlessDenied(() => replication(ask), []);
+      const isReplica = channels.length > 0;
       return [
         good("mysql.connection", `MySQL ${known.get("version") ?? ""} answers at ${host}:${port}.`),
-        ...settingFindings(known, await grants(ask), needs),
+        ...settingFindings(known, await grants(ask), {
+          ...needs,
+          isReplica: isReplica || needs.isReplica === true,
+        }),
         replicaFinding(replicas, needs.serverIds),
       ];
     });
@@ -107,7 +113,7 @@ export class MysqlServer {
 
   /** @throws TidemarkError that names everything wrong with these at once, with what mends it. */
   async preflight(): Promise<void> {
-    const error = errorOf(await this.settingFindings({ serverIds: [], needsGtids: false }));
+    const error = errorOf(await this.settingFindings({ serverIds: [], needsGtids: undefined }));
     if (error !== undefined) throw error;
   }
 
@@ -223,6 +229,22 @@ export class MysqlServer {
     });
   }
 
+  /**
+   * Whether it may still get these transactions from another server; undefined if our user may not ask.
+   * It waits for them in its relay log, or for a server that it is to replicate from.
+   */
+  async awaitsGtids(missing: string): Promise<boolean | undefined> {
+    const channels = await this.#ask("its replication", ask =>
+      unlessDenied(() => replication(ask), undefined),
+    );
+    for (const { receives, applies, retrieved } of channels ?? []) {
+      if (receives) return true;
+      if (!applies || isMariadbGtid(missing)) continue;
+      if ((await this.subtractGtids(missing, retrieved)) === "") return true;
+    }
+    return channels && false;
+  }
+
   /** The transactions of `set` that are not in `taken`. */
   async subtractGtids(set: string, taken: string): Promise<string> {
     if (set === "") return "";
@@ -309,12 +331,16 @@ export class MysqlServer {
     return { listedAt: { file, position }, tables };
   }
 
-  /** Statements and ends of XA transactions, without rows, for as long as it takes. */
-  scan(start: DumpStart, signal: AbortSignal): AsyncIterable<readonly BinlogEvent[]> {
+  /** Statements, ends of XA transactions, and rows of what is wanted, for as long as it takes. */
+  scan(
+    start: DumpStart,
+    signal: AbortSignal,
+    wanted: Pick<ReaderOptions, "wants" | "definitions" | "rowBytesMax"> = { wants: () => false },
+  ): AsyncIterable<readonly BinlogEvent[]> {
     return openReader("native", {
       connection: this.#connection,
       ...this.newReplica(),
-      wants: () => false,
+      ...wanted,
       xa: "at_commit",
     }).events(start, signal);
   }
@@ -412,6 +438,26 @@ async function registeredReplicas(ask: Ask): Promise<readonly Replica[]> {
     serverId: Number(row["Server_Id"] ?? row["Server_id"]),
     uuid: text(row, "Replica_UUID") || text(row, "Slave_UUID"),
     host: text(row, "Host"),
+  }));
+}
+
+interface Channel {
+  /** It is to get transactions, also while the server that has them cannot be reached. */
+  readonly receives: boolean;
+  readonly applies: boolean;
+  /** What was written to its relay log. */
+  readonly retrieved: string;
+}
+
+/** What a server replicates from others; nothing if it is no replica. */
+async function replication(ask: Ask): Promise<readonly Channel[]> {
+  const rows = await firstKnown(ask, ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"]);
+  const of = (row: Row, name: string): string =>
+    text(row, `Replica_${name}`) || text(row, `Slave_${name}`);
+  return rows.map(row => ({
+    receives: !/^(No)?$/i.test(of(row, "IO_Running")),
+    applies: /^Yes$/i.test(of(row, "SQL_Running")),
+    retrieved: compact(text(row, "Retrieved_Gtid_Set")),
   }));
 }
 

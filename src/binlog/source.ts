@@ -21,8 +21,12 @@ export interface BinlogSourceOptions {
   readonly assembler: Assembler;
   readonly definitions: Definitions;
   readonly preparedGroups: PreparedGroups;
-  /** Asks the server who it is; it may be another one behind the same address. */
-  readonly identify: () => Promise<string>;
+  /**
+   * Asks for the server to read from `start` on who it is: another one may answer at the same address.
+   *
+   * @throws TidemarkError POSITION_LOST and others, if it cannot be read from there.
+   */
+  readonly identify: (start: DumpStart) => Promise<string>;
   readonly serverUuid: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -81,7 +85,7 @@ export class BinlogSource {
     signal: AbortSignal,
   ): AsyncGenerator<readonly Entry[], void, undefined> {
     const { reader, assembler } = this.#options;
-    await unlessAborted(() => this.#checkIdentity(), signal);
+    await unlessAborted(() => this.#checkIdentity(start), signal);
     for await (const events of reader.events(start, signal)) {
       let entries: Entry[] = [];
       try {
@@ -131,9 +135,9 @@ export class BinlogSource {
     }
   }
 
-  async #checkIdentity(): Promise<void> {
+  async #checkIdentity(start: DumpStart): Promise<void> {
     const { identify, serverUuid } = this.#options;
-    const found = await identify();
+    const found = await identify(start);
     if (found === serverUuid) return;
     throw new TidemarkError(
       "SOURCE_CHANGED",

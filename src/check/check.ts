@@ -8,6 +8,7 @@
  * and logs the warnings. Faults are collected, so that one look shows them all.
  */
 import type { MysqlServer, SourceColumn } from "../binlog/server.ts";
+import type { SourceNeeds } from "../binlog/server-settings.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
@@ -38,6 +39,8 @@ export interface CheckOptions {
   /** Its place in the configuration, which numbers its replica id. */
   readonly index: number;
   readonly server: MysqlServer;
+  /** More servers to look at, of which each may come to be read. */
+  readonly others?: readonly { readonly name: string; readonly server: MysqlServer }[];
   readonly router: (database: string, table: string) => string;
   /** Why a column cannot be part of a key; undefined where columns are shown as they are. */
   readonly keyFault: KeyFault | undefined;
@@ -136,13 +139,17 @@ async function checkSource(options: CheckOptions): Promise<Source> {
   let tables: readonly CapturedTable[] = [];
   const needs = {
     serverIds: [config.source.serverId + index],
-    needsGtids: config.source.start.kind === "gtid-set",
+    needsGtids: reasonForGtids(config),
+    isReplica: config.source.hosts.length > 1,
   };
   const place = mysqlPlace(config);
-  const settings = await attempt(options, place, () => server.settingFindings(needs));
+  const [settings, ...others] = await Promise.all([
+    attempt(options, place, () => server.settingFindings(needs)),
+    ...(options.others ?? []).map(other => checkOther(options, other, needs)),
+  ]);
   // A server that cannot be asked for its settings cannot be asked for its tables either.
   if (settings.every(({ check, ok }) => check === place.check && !ok)) {
-    return { findings: settings, tables };
+    return { findings: [...settings, ...others.flat()], tables };
   }
   const found = await attempt(options, { ...place, check: "tables.names" }, async () => {
     const captured = captureTables(await server.tables(), {
@@ -162,7 +169,31 @@ async function checkSource(options: CheckOptions): Promise<Source> {
         : hiddenKeyFindings(tables, await server.primaryKeyColumns(), keyFault);
     return [...captured.findings, ...yearFindings(tables, years, version), ...hidden];
   });
-  return { findings: [...settings, ...found], tables };
+  return { findings: [...settings, ...others.flat(), ...found], tables };
+}
+
+function reasonForGtids({ source }: Config): string | undefined {
+  if (source.start.kind === "gtid-set")
+    return "source.start names a GTID set, which cannot be found";
+  if (source.hosts.length === 1) return undefined;
+  return "source.hosts names several servers, and the place to go on cannot be found on another";
+}
+
+/** A host that is not read now: that it is down is no error, and what is in order is not told. */
+async function checkOther(
+  options: CheckOptions,
+  { name, server }: NonNullable<CheckOptions["others"]>[number],
+  needs: SourceNeeds,
+): Promise<readonly Finding[]> {
+  const place = { ...mysqlPlace(options.config), name: `MySQL at ${name}` };
+  const findings = await attempt(options, place, () => server.settingFindings(needs));
+  return findings.map(finding => {
+    if (finding.check === place.check) {
+      if (finding.code !== "SOURCE_UNAVAILABLE") return finding;
+      return warning(finding.check, `${finding.found} It cannot take over.`, finding.fix);
+    }
+    return { ...finding, found: `${name}: ${finding.found}` };
+  });
 }
 
 interface PlaceAsked {
@@ -207,7 +238,10 @@ function mysqlPlace({ source }: Config): PlaceAsked {
   return {
     check: "mysql.connection",
     name: `MySQL at ${source.host}:${source.port}`,
-    reach: "source.host, source.port: where a MySQL server is up",
+    reach:
+      source.hosts.length > 1
+        ? "source.hosts: where MySQL servers are up"
+        : "source.host, source.port: where a MySQL server is up",
     login: `ALTER USER ${user} IDENTIFIED BY '<source.password>'  # or set source.user, source.password, source.tls`,
     encrypt:
       "--set source.tls.mode=disabled  # if the network can be trusted; otherwise give MySQL a certificate",

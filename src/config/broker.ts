@@ -16,6 +16,25 @@ export function brokerFault(broker: string): string | undefined {
     : undefined;
 }
 
+/** `host`, `host:port` or `[v6]:port` → its parts; undefined if it is none of them. */
+export function parseHost(
+  address: string,
+): { readonly host: string; readonly port: number | undefined } | undefined {
+  const [, bracketed, plain, digits] = HOST.exec(address) ?? [];
+  const host = bracketed ?? plain;
+  const port = digits === undefined ? undefined : Number(digits);
+  if (host === undefined || port === 0 || (port ?? 0) > 65_535) return undefined;
+  return { host, port };
+}
+
+const HOST = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s/@:?#[\]]+))(?::(\d{1,5}))?$/;
+
+export function hostFault(address: string): string | undefined {
+  return parseHost(address) === undefined
+    ? "expected host or host:port, without a scheme and without a path"
+    : undefined;
+}
+
 /** True for a host that cannot be anywhere but on this machine. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, "").toLowerCase();

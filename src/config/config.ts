@@ -16,9 +16,15 @@ export interface Config {
   readonly shutdownGraceMs: number;
 }
 
-export interface SourceConfig {
+export interface HostConfig {
   readonly host: string;
   readonly port: number;
+}
+
+/** With the host and port of the first of its hosts. */
+export interface SourceConfig extends HostConfig {
+  /** At least one, in order of preference. */
+  readonly hosts: readonly HostConfig[];
   readonly user: string;
   readonly password: string;
   readonly reader: "native" | "zongji";

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import type { z } from "zod";
 import { packZstd } from "../compression/zstd.ts";
 import { assert } from "../core/errors.ts";
-import { brokerHost, isLoopback, parseBroker } from "./broker.ts";
+import { brokerHost, isLoopback, parseBroker, parseHost } from "./broker.ts";
 import type {
   CommitLogConfig,
   Config,
@@ -15,6 +15,7 @@ import type {
   HttpConfig,
   KafkaSinkConfig,
   FormatConfig,
+  HostConfig,
   PipelineConfig,
   QueueConfig,
   SaslConfig,
@@ -181,11 +182,12 @@ function normaliseSource(
       `each pipeline takes the next number, and the last would be above ${SERVER_ID_MAX}`,
     );
   }
-  const mode: TlsMode =
-    settings.tls.mode ?? (isLoopback(settings.host) ? "preferred" : "verify_identity");
+  const hosts = normaliseHosts(settings, faults);
+  const isHere = hosts.every(({ host }) => isLoopback(host));
+  const mode: TlsMode = settings.tls.mode ?? (isHere ? "preferred" : "verify_identity");
   return {
-    host: settings.host,
-    port: settings.port,
+    ...hosts[0],
+    hosts,
     user: settings.user,
     password: readSecret(settings, ["source"], collector) ?? "",
     reader: settings.reader,
@@ -194,6 +196,23 @@ function normaliseSource(
     start: normaliseStart(settings.start),
     xa: settings.xa,
   };
+}
+
+function normaliseHosts(
+  { host, hosts, port }: SourceSettings,
+  faults: Faults,
+): readonly [HostConfig, ...HostConfig[]] {
+  if (host === undefined && hosts === undefined) {
+    faults.add(["source", "host"], "is required, or hosts");
+  }
+  if (host !== undefined && hosts !== undefined) {
+    faults.add(["source", "host"], "belongs into hosts, which is there");
+  }
+  const [first = { host: host ?? "", port }, ...others] = (hosts ?? []).map(name => {
+    const parsed = parseHost(name);
+    return { host: parsed?.host ?? name, port: parsed?.port ?? port };
+  });
+  return [first, ...others];
 }
 
 function normaliseStart(start: SourceSettings["start"]): StartConfig {

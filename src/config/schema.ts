@@ -22,7 +22,7 @@ import { dedupeSchema } from "./dedupe.ts";
 import { columnsSchema, filterSchema } from "./rows.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 import { topicTemplateFault } from "./topic.ts";
-import { brokerFault } from "./broker.ts";
+import { brokerFault, hostFault } from "./broker.ts";
 import { isRecord } from "./faults.ts";
 import { endpointFault, queueTemplateFault } from "./sqs.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
@@ -83,8 +83,21 @@ const startSchema = z
 
 export const sourceSchema = z
   .strictObject({
-    host: serverName().describe("Host name or address of the MySQL server."),
-    port: integer(1, 65_535).default(3306).describe("Port of the MySQL server."),
+    host: serverName().optional().describe("Host name or address of the MySQL server."),
+    hosts: z
+      .array(checked(text(), hostFault), { error: "expected a list such as [db1, db2:3307]" })
+      .min(1, { error: "expected at least one host" })
+      .max(20, { error: "expected at most 20 hosts" })
+      .refine(names => new Set(names).size === names.length, { error: "holds a host twice" })
+      .optional()
+      .describe(
+        "Instead of `host`: servers that replicate from one another by GTID, as `host` or `host:port`, in order " +
+          "of preference. The first that can be reached and has what was delivered is read: see " +
+          "[operating.md](operating.md#failover).",
+      ),
+    port: integer(1, 65_535)
+      .default(3306)
+      .describe("Port of the MySQL server, and of each of `hosts` that names none."),
     user: text().describe("User with REPLICATION SLAVE and REPLICATION CLIENT."),
     password: secret().optional().describe("Its password; best written as `${MYSQL_PASSWORD}`."),
     password_file: text()

@@ -32,11 +32,15 @@ export const errorCodes = {
   ACCESS_DENIED: { reaction: "halt", exitCode: 77 },
   /** MySQL cannot be reached, or the connection was lost. */
   SOURCE_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
-  /** Another server answers at the address than before; the pipeline begins again by its GTID set. */
-  SOURCE_CHANGED: { reaction: "restart", exitCode: 65 },
+  /** A replica does not have yet what was delivered: it is waited for, or another of `source.hosts` is read. */
+  SOURCE_BEHIND: { reaction: "retry", exitCode: 69 },
+  /** Another server answers than before; what was read is delivered, and the pipeline begins again by its GTID set. */
+  SOURCE_CHANGED: { reaction: "restart", exitCode: 65, drains: "transactions" },
   /** Another replica with the identity of this pipeline has connected to MySQL. */
   SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },
-  /** The server no longer has the position to resume from, or it is another server: `tidemark position set`. */
+  /** The server has removed binlog that was not read yet: `tidemark position set`. */
+  POSITION_LOST: { reaction: "halt", exitCode: 65, drains: "transactions" },
+  /** The server lacks what was delivered, or is another one on which the place is not known: `tidemark position set`. */
   POSITION_UNUSABLE: { reaction: "halt", exitCode: 65, drains: "transactions" },
   /** An event that can carry rows cannot be decoded. */
   EVENT_UNREADABLE: { reaction: "halt", exitCode: 65, drains: "rows" },

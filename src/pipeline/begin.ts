@@ -7,7 +7,7 @@
  *   4. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
  *   5. only then may the first event be read
  */
-import type { MysqlServer } from "../binlog/server.ts";
+import type { TableFilter } from "../binlog/reader.ts";
 import type { Checked } from "../check/check.ts";
 import type { StartConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint, type NextOffsets } from "../core/checkpoint.ts";
@@ -19,11 +19,12 @@ import type { Troubles } from "../core/troubles.ts";
 import type { Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
+import type { SourceHosts } from "./hosts.ts";
 import type { Patience } from "./patience.ts";
 import { startAtCheckpoint, startFresh, type Start } from "./start.ts";
 
 export interface BeginOptions {
-  readonly server: MysqlServer;
+  readonly hosts: SourceHosts;
   readonly sink: Pick<Sink, "open">;
   readonly sinkEvents: SinkEvents;
   readonly commitLog: CommitLog;
@@ -32,6 +33,7 @@ export interface BeginOptions {
   readonly warn: (findings: readonly Finding[]) => void;
   /** Name of the reader, whose checksums a checkpoint may hold. */
   readonly reader: string;
+  readonly wants: TableFilter;
   /** Hash of what decides which messages come out. */
   readonly output: string;
   readonly start: StartConfig;
@@ -43,17 +45,28 @@ export interface BeginOptions {
 
 /** Resolves when the stream may be read from `Start` on. Waits for what is down. */
 export async function begin(options: BeginOptions, signal: AbortSignal): Promise<Start> {
-  const { commitLog, patience, check, warn } = options;
-  const { findings, destinations } = await check(signal);
-  warn(findings);
-  const error = errorOf(findings);
-  if (error !== undefined) throw error;
+  const { commitLog, patience, hosts } = options;
+  // Where there is one host only, the check says better what is wrong with it.
+  if (hosts.areSeveral) await askServer(options, () => hosts.reach(), signal);
+  const destinations = await checked(options, signal);
   patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
   const checkpoint = await commitLog.open(signal);
   const beginning = { ...options, destinations };
   return checkpoint === undefined
     ? fresh(beginning, signal)
     : resumed(beginning, checkpoint, signal);
+}
+
+/** @throws TidemarkError with everything that is in the way. */
+async function checked(
+  { check, warn }: BeginOptions,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { findings, destinations } = await check(signal);
+  warn(findings);
+  const error = errorOf(findings);
+  if (error !== undefined) throw error;
+  return destinations;
 }
 
 interface Beginning extends BeginOptions {
@@ -65,18 +78,21 @@ async function resumed(
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<Start> {
-  const { server, commitLog, progress, reader, logger, output } = options;
+  const { hosts, commitLog, progress, logger, output } = options;
   progress.begin({
     generation: checkpoint.generation + 1,
     position: sourcePosition(checkpoint),
     nextOffsets: checkpoint.next_offsets,
   });
-  await commitLog.append(progress.nextCheckpoint(), signal);
+  // What the tails hold was made by the old rules until the sink has seen them.
+  await commitLog.append({ ...progress.nextCheckpoint(), output: checkpoint.output }, signal);
+  const before = hosts.name;
   const start = await askServer(
     options,
-    () => startAtCheckpoint(server, checkpoint, { reader, logger }),
+    () => hosts.choose(server => startAtCheckpoint(server, checkpoint, options)),
     signal,
   );
+  if (hosts.name !== before) await checked(options, signal);
   const bases = await openSink(
     options,
     {
@@ -86,7 +102,7 @@ async function resumed(
     },
     signal,
   );
-  if (Object.keys(bases).length > 0) {
+  if (Object.keys(bases).length > 0 || checkpoint.output !== output) {
     progress.addOffsets(bases);
     await commitLog.append(progress.nextCheckpoint(), signal);
   }
@@ -95,7 +111,8 @@ async function resumed(
 }
 
 async function fresh(options: Beginning, signal: AbortSignal): Promise<Start> {
-  const { server, commitLog, progress, logger } = options;
+  const { hosts, commitLog, progress, logger } = options;
+  const { server } = hosts; // A file is that of one server: the others are not asked for it.
   const start = await askServer(options, () => startFresh(server, options.start), signal);
   const resume = { nextOffsets: undefined, sameServer: true, sameOutput: true };
   const nextOffsets = await openSink(options, resume, signal);
@@ -111,11 +128,11 @@ function describe({ position }: Start): object {
   return file === "" ? { gtid_set: position.gtidSet } : { position: `${file}:${offset}` };
 }
 
-async function askServer(
+async function askServer<T>(
   options: BeginOptions,
-  attempt: () => Promise<Start>,
+  attempt: () => Promise<T>,
   signal: AbortSignal,
-): Promise<Start> {
+): Promise<T> {
   const { patience, troubles, logger } = options;
   patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
   const doing = "Asking MySQL";

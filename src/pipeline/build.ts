@@ -1,5 +1,4 @@
 /** From the configuration of one pipeline to running stages: the only place that constructs them. */
-import { MysqlServer } from "../binlog/server.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
@@ -25,8 +24,10 @@ import { checkBeforeRun, logWarnings } from "./checks.ts";
 import { binlogWatch } from "./binlog-watch.ts";
 import { makeDedupeWindow } from "./dedupe.ts";
 import { readGauges } from "./gauges.ts";
+import { SourceHosts } from "./hosts.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
+import { serverToGoOn } from "./start.ts";
 import { ENTRY_BYTES_MAX, ENTRY_ROWS_MAX, makeSource } from "./source.ts";
 import { makeTarget, type Target } from "./target.ts";
 
@@ -59,18 +60,19 @@ const clock = systemClock;
 export async function runPipeline(run: PipelineRun): Promise<void> {
   const { config, pipeline, logger, soft, hard, connectTimeoutMs, vitals, identities } = run;
   const patience = new Patience(connectTimeoutMs, clock, what => (vitals.detail = what));
-  const server = new MysqlServer(config.source);
+  const hosts = new SourceHosts({ source: config.source, clock, logger });
   const target = makeTarget({ config, pipeline, logger, clock, vitals, identities });
   const ended = new AbortController();
   vitals.enter("starting");
   try {
     const starting = AbortSignal.any([soft, hard, patience.signal]);
     const { heartbeats, ...stages } = await build(
-      { run, server, target, patience, ended: ended.signal },
+      { run, hosts, target, patience, ended: ended.signal },
       starting,
     );
     patience.end();
-    if (config.http) void binlogWatch({ server, vitals, clock, signal: ended.signal });
+    if (config.http)
+      void binlogWatch({ server: hosts.server, vitals, clock, signal: ended.signal });
     void heartbeats?.run(ended.signal);
     await runStages(stages, { soft, hard });
   } catch (error) {
@@ -79,7 +81,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   } finally {
     ended.abort();
     patience.end();
-    server.close();
+    hosts.close();
     await target.sink.close();
     await target.commitLog.close();
   }
@@ -87,7 +89,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
 
 interface Parts {
   readonly run: PipelineRun;
-  readonly server: MysqlServer;
+  readonly hosts: SourceHosts;
   readonly target: Target;
   readonly patience: Patience;
   /** Aborts when the pipeline has ended. */
@@ -99,13 +101,14 @@ interface Built extends Stages {
 }
 
 async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
-  const { run, server, target, patience } = parts;
+  const { run, hosts, target, patience } = parts;
+  const { server } = hosts;
   const { config, pipeline, logger } = run;
   const wants = compileTableFilter(pipeline.tables);
   const delivering = buildDelivering(parts);
   const start = await begin(
     {
-      server,
+      hosts,
       sink: openingWith(delivering.activity, target.sink),
       sinkEvents: delivering.sinkEvents,
       commitLog: target.commitLog,
@@ -117,6 +120,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
         }),
       warn: findings => logWarnings(findings, { logger, logged: run.warned }),
       reader: config.source.reader,
+      wants,
       output: outputHash(pipeline),
       start: config.source.start,
       patience,
@@ -127,6 +131,8 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   );
   const source = makeSource({
     ...{ config, server, wants, start, clock, logger },
+    connection: hosts.connection,
+    identify: next => hosts.choose(some => serverToGoOn(some, { ...delivering, start, next })),
     serverId: config.source.serverId + run.index,
     replicaUuid: await target.commitLog.replicaUuid(),
     onLoss: () => (run.vitals.reconnects += 1),

@@ -1,12 +1,15 @@
 /** The checks of src/check, wired to one pipeline or to all of them. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MysqlServer } from "../binlog/server.ts";
+import type { MysqlServer } from "../binlog/server.ts";
 import { checkPipeline, runningFinding, type Checked, type CheckOptions } from "../check/check.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
+import { systemClock } from "../core/clock.ts";
 import type { Finding } from "../core/finding.ts";
 import { silentLogger, type Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
 import { kafkaClient } from "./clients.ts";
+import { SourceHosts } from "./hosts.ts";
 import { makeColumnRules } from "./row-rules.ts";
 import { rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
 
@@ -21,11 +24,19 @@ export function checkBeforeRun(
 
 /** For `tidemark check`: what is down when the signal aborts is a finding like others. */
 export async function checkAll(config: Config, signal: AbortSignal): Promise<readonly Finding[]> {
-  const server = new MysqlServer(config.source);
+  const hosts = new SourceHosts({
+    ...{ source: config.source, logger: silentLogger, clock: systemClock },
+  });
+  const { server } = hosts;
+  // Where none can be reached, what is found of the first says so.
+  if (hosts.areSeveral) await reachUntil(hosts, signal);
+  const { others } = hosts;
   const lists = await Promise.all(
     config.pipelines.map(async (pipeline, index) => {
       const given = { config, pipeline, index, server, signal, logger: silentLogger };
-      const checked = await checkPipeline({ ...given, ...placesOf(pipeline), untilAborted: true });
+      const checked = await checkPipeline({
+        ...{ ...given, ...placesOf(pipeline), others, untilAborted: true },
+      });
       const running = await isRunning(server, pipeline, checked);
       return running ? [...checked.findings, runningFinding(pipeline.name)] : checked.findings;
     }),
@@ -34,6 +45,12 @@ export async function checkAll(config: Config, signal: AbortSignal): Promise<rea
     lists.flat().map(finding => [`${finding.check} ${finding.found}`, finding]),
   );
   return [...distinct.values()];
+}
+
+async function reachUntil(hosts: SourceHosts, signal: AbortSignal): Promise<void> {
+  const doing = "Asking MySQL";
+  const options = { clock: systemClock, logger: silentLogger, signal, doing };
+  await retrying(() => hosts.reach(), options).catch(() => undefined);
 }
 
 function placesOf(

@@ -3,12 +3,12 @@
  * has a uuid of its own, so that a pipeline which runs does not notice.
  */
 import { randomUUID } from "node:crypto";
-import { MysqlServer } from "../binlog/server.ts";
 import type { Config } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
+import { SourceHosts } from "./hosts.ts";
 import { makeSource } from "./source.ts";
 import { startFresh } from "./start.ts";
 
@@ -25,11 +25,14 @@ export interface CountOptions {
 export async function countChanges(options: CountOptions): Promise<void> {
   const { config, serverId, vitals, logger, signal } = options;
   const wants = compileTableFilter(config.pipelines.flatMap(({ tables }) => tables));
-  const server = new MysqlServer(config.source);
+  const hosts = new SourceHosts({ source: config.source, clock: systemClock, logger });
+  const { server, connection } = hosts;
   try {
+    if (hosts.areSeveral) await hosts.reach();
     await server.preflight();
     const source = makeSource({
-      ...{ config, server, wants, serverId, logger, clock: systemClock },
+      ...{ config, server, connection, wants, serverId, logger, clock: systemClock },
+      identify: async () => (await server.inspect()).serverUuid,
       start: await startFresh(server, config.source.start),
       replicaUuid: randomUUID(),
     });
@@ -38,6 +41,6 @@ export async function countChanges(options: CountOptions): Promise<void> {
       for (const entry of entries) vitals.countRead(entry);
     }
   } finally {
-    server.close();
+    hosts.close();
   }
 }

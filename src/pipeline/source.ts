@@ -1,10 +1,11 @@
 /** The source of a pipeline: a reader of the binlog, and what makes entries of its events. */
 import { Assembler } from "../binlog/assembler.ts";
+import type { MysqlConnectionOptions } from "../binlog/connection.ts";
 import { Definitions } from "../binlog/definitions.ts";
 import { openReader } from "../binlog/open-reader.ts";
 import { PreparedGroups } from "../binlog/prepared-groups.ts";
 import type { MysqlServer } from "../binlog/server.ts";
-import { BinlogSource } from "../binlog/source.ts";
+import { BinlogSource, type BinlogSourceOptions } from "../binlog/source.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { SourcePosition } from "../core/checkpoint.ts";
@@ -15,6 +16,10 @@ import type { Start } from "./start.ts";
 export interface SourceOptions {
   readonly config: Pick<Config, "source" | "queue">;
   readonly server: MysqlServer;
+  /** Where each new connection leads. */
+  readonly connection: MysqlConnectionOptions;
+  /** Which server is to be read on a new connection, and whether it can be. */
+  readonly identify: BinlogSourceOptions["identify"];
   readonly wants: (database: string, table: string) => boolean;
   readonly start: Pick<Start, "position" | "serverUuid">;
   /** As a replica of the server. */
@@ -31,12 +36,13 @@ export const ENTRY_ROWS_MAX = 500;
 
 export function makeSource(options: SourceOptions): BinlogSource {
   const { config, server, wants, start, serverId, replicaUuid, clock, logger, onLoss } = options;
+  const { connection, identify } = options;
   const { serverUuid } = start;
   const rowBytesMax = config.queue.maxRowBytes;
   const definitions = new Definitions(server, wants);
   const { reader, xa } = config.source;
   if (xa !== "at_commit") refusePrepared(start.position);
-  const shared = { connection: config.source, wants, definitions, rowBytesMax, clock, xa };
+  const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
     definitions,
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
@@ -49,8 +55,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
       entryBytesMax: ENTRY_BYTES_MAX,
       entryRowsMax: ENTRY_ROWS_MAX,
     }),
-    identify: async () => (await server.inspect()).serverUuid,
-    ...{ serverUuid, clock, logger },
+    ...{ identify, serverUuid, clock, logger },
     ...(onLoss === undefined ? {} : { onLoss }),
   });
 }

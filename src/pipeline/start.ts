@@ -3,10 +3,14 @@
  * `source.start` says. What cannot be served stops the pipeline; nothing ever jumps forward.
  */
 import type { MysqlServer } from "../binlog/server.ts";
+import { MENDED_BY_SET } from "../binlog/mysql-errors.ts";
+import { partOnServer } from "./part-on-server.ts";
 import type { StartConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint, type SourcePosition } from "../core/checkpoint.ts";
 import { TidemarkError } from "../core/errors.ts";
+import { GtidSet } from "../core/gtid-set.ts";
 import type { Logger } from "../core/logger.ts";
+import type { DumpStart, TableFilter } from "../binlog/reader.ts";
 
 export interface Start {
   readonly position: SourcePosition;
@@ -16,37 +20,49 @@ export interface Start {
   readonly sameServer: boolean;
 }
 
-const MENDED =
-  "Set a new position with `tidemark position set earliest` (what the server still has is sent, perhaps " +
-  "again) or `tidemark position set latest` (what lies between is never sent).";
-
-/** @throws TidemarkError POSITION_UNUSABLE if the server cannot go on where the checkpoint ends. */
+/**
+ * @throws TidemarkError POSITION_UNUSABLE or POSITION_LOST if the server cannot go on where the checkpoint
+ *   ends, SOURCE_BEHIND if it may come to.
+ */
 export async function startAtCheckpoint(
   server: MysqlServer,
   checkpoint: Checkpoint,
-  options: { readonly reader: string; readonly logger: Logger },
+  { reader, logger, wants }: StartOptions,
 ): Promise<Start> {
   const { serverUuid } = await server.inspect();
   const position = sourcePosition(checkpoint);
   const sameServer = position.serverUuid === serverUuid;
   await checkGtids(server, position, sameServer);
-  if (sameServer && !(await server.hasFile(position.boundary.file))) {
-    throw new TidemarkError(
-      "POSITION_UNUSABLE",
-      `The server no longer has ${position.boundary.file}, where the checkpoint ends ` +
-        `(offset ${position.boundary.position}): it was purged, and what followed is lost to us. ${MENDED}`,
-    );
-  }
+  if (sameServer) await checkFile(server, position);
   if (position.transaction === undefined) return { position, serverUuid, sameServer };
-  if (sameServer && countAlike(checkpoint.reader, options.reader)) {
+  if (sameServer && countAlike(checkpoint.reader, reader)) {
     return { position, serverUuid, sameServer };
   }
-  options.logger.warn(
-    { transaction: position.transaction.id },
-    "the checkpoint lies inside a transaction that was read in another way: all its rows are sent again",
+  const { id } = position.transaction;
+  const transaction = countAlike(checkpoint.reader, reader)
+    ? await partOnServer(server, position, wants)
+    : undefined;
+  const again = Object.keys(position.transaction.tables).filter(
+    table => transaction?.tables[table] === undefined,
   );
-  return { position: { ...position, transaction: undefined }, serverUuid, sameServer };
+  if (again.length > 0) {
+    logger.warn(
+      { transaction: id, tables: again.slice(0, TABLES_TOLD), tables_in_all: again.length },
+      "the checkpoint lies inside a transaction whose rows cannot be told to be the same: all its rows of these " +
+        "tables are sent again",
+    );
+  }
+  return { position: { ...position, transaction }, serverUuid, sameServer };
 }
+
+/** What decides how rows are read, and which. */
+export interface StartOptions {
+  readonly reader: string;
+  readonly wants: TableFilter;
+  readonly logger: Logger;
+}
+
+const TABLES_TOLD = 10;
 
 /** The readers whose row checksums are made over the same bytes: the rows as they were logged. */
 const AS_LOGGED: ReadonlySet<string> = new Set(["native", "zongji"]);
@@ -55,6 +71,11 @@ function countAlike(one: string, other: string): boolean {
   return one === other || (AS_LOGGED.has(one) && AS_LOGGED.has(other));
 }
 
+/**
+ * Whether the server can go on behind what was delivered, by its GTIDs.
+ *
+ * @throws TidemarkError as `startAtCheckpoint` does.
+ */
 async function checkGtids(
   server: MysqlServer,
   position: SourcePosition,
@@ -68,26 +89,100 @@ async function checkGtids(
     throw new TidemarkError(
       "POSITION_UNUSABLE",
       `This is another server than ${position.serverUuid}, which the checkpoint comes from, and ` +
-        `${reason}, so the place to go on cannot be found. Connect to that server again. Or: ${MENDED}`,
+        `${reason}, so the place to go on cannot be found. Connect to that server again. Or: ${MENDED_BY_SET}`,
     );
   }
   if (gtidSet === "") return;
   const { executed, purged } = await server.gtids();
-  const missing = await server.subtractGtids(gtidSet, executed);
-  if (missing !== "") {
-    throw new TidemarkError(
-      "POSITION_UNUSABLE",
-      `The server lacks transactions that were delivered already: ${missing}. It was restored from a ` +
-        `backup, or it lags behind the one read before. Connect to a server that has them. Or: ${MENDED}`,
-    );
-  }
+  const delivered = withOpen(position);
+  const missing = await server.subtractGtids(delivered, executed);
+  if (missing !== "") throw await lacking(server, { delivered, missing });
   const lost = sameServer ? "" : await server.subtractGtids(purged, gtidSet);
-  if (lost !== "") {
-    throw new TidemarkError(
-      "POSITION_UNUSABLE",
-      `The server has purged transactions that were not delivered yet: ${lost}. ${MENDED}`,
-    );
+  if (lost === "") return;
+  throw new TidemarkError(
+    "POSITION_LOST",
+    `The server has purged transactions that were not delivered yet: ${lost}. ${MENDED_BY_SET}`,
+  );
+}
+
+/** With the transaction of which only the first rows are delivered. */
+function withOpen({ gtidSet, transaction }: SourcePosition): string {
+  if (transaction === undefined || transaction.id.includes("/")) return gtidSet;
+  const set = GtidSet.parse(gtidSet);
+  set.add(transaction.id);
+  return set.toString();
+}
+
+async function lacking(
+  server: MysqlServer,
+  { delivered, missing }: { readonly delivered: string; readonly missing: string },
+): Promise<TidemarkError> {
+  const found = `The server lacks transactions that were delivered already: ${missing}.`;
+  const awaits = await server.awaitsGtids(missing);
+  if (awaits !== false)
+    return new TidemarkError("SOURCE_BEHIND", `${found} It may still get them.`);
+  const rest = await server.subtractGtids(delivered, missing);
+  const goOn = rest === "" ? "earliest" : `'${rest}'`;
+  return new TidemarkError(
+    "POSITION_UNUSABLE",
+    `${found} It replicates from no server that could bring them: it was restored from a backup, or they ` +
+      "were lost with the server that they came from. Bring that one back, or let this one replicate from a server that " +
+      "has them. Or go on without them, although the destination holds them: " +
+      `\`tidemark position set ${goOn}\`.`,
+  );
+}
+
+/** @throws TidemarkError POSITION_LOST */
+async function checkFile(server: MysqlServer, position: SourcePosition): Promise<void> {
+  const { file, position: offset } = position.boundary;
+  if (!(await server.hasFile(file))) throw await lostBehind(server, { file, offset, position });
+}
+
+export interface GoingOn {
+  readonly start: Pick<Start, "serverUuid">;
+  readonly progress: { readonly position: SourcePosition };
+  readonly next: DumpStart;
+}
+
+/**
+ * Who the server is, if it can be read after a lost connection: the same one where it stood, or another
+ * one that has what was delivered.
+ *
+ * @throws TidemarkError as `startAtCheckpoint` does.
+ */
+export async function serverToGoOn(
+  server: MysqlServer,
+  { start, progress, next }: GoingOn,
+): Promise<string> {
+  const { serverUuid } = await server.inspect();
+  const { position } = progress;
+  if (serverUuid !== start.serverUuid) await checkGtids(server, position, false);
+  else if (next.kind === "position" && !(await server.hasFile(next.file))) {
+    throw await lostBehind(server, { file: next.file, offset: next.position, position });
   }
+  return serverUuid;
+}
+
+/** What was purged, as far as it can be named. */
+async function lostBehind(
+  server: MysqlServer,
+  { file, offset, position }: Place & { readonly position: SourcePosition },
+): Promise<TidemarkError> {
+  const oldest = (await server.binlogFiles()).files[0]?.name;
+  const { gtidSet } = position;
+  const purged = gtidSet === "" ? "" : (await server.gtids()).purged;
+  const gone = purged === "" ? "" : await server.subtractGtids(purged, gtidSet);
+  const upTo = oldest === undefined ? "" : ` up to the start of ${oldest}, the oldest that it has`;
+  const named = gone === "" ? "" : ` (transactions ${gone})`;
+  return new TidemarkError(
+    "POSITION_LOST",
+    `The server has purged binlog that was not read yet: from ${file}:${offset}${upTo}${named}. ${MENDED_BY_SET}`,
+  );
+}
+
+interface Place {
+  readonly file: string;
+  readonly offset: number;
 }
 
 /** The position that `source.start` stands for now; the caller writes it down before anything is read. */

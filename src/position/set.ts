@@ -6,7 +6,7 @@
  *   3. a record of the next generation is written, which ends an instance that runs, with the present ends
  *      of the destination: what stands before them is not compared with what will be sent
  */
-import { MysqlServer } from "../binlog/server.ts";
+import type { MysqlServer } from "../binlog/server.ts";
 import type { Config, PipelineConfig, StartConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
@@ -17,6 +17,7 @@ import { retrying } from "../core/retry.ts";
 import type { Fence } from "../kafka/fence.ts";
 import { withoutActivity } from "../pipeline/activity-offsets.ts";
 import { split } from "../pipeline/dead-letter-sink.ts";
+import { SourceHosts } from "../pipeline/hosts.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
 import { kafkaClient } from "../pipeline/clients.ts";
@@ -50,13 +51,15 @@ export async function setPosition(
   const { config, pipeline, timeoutMs, logger } = request;
   const patience = new Patience(timeoutMs, systemClock);
   const { signal } = patience;
-  const server = new MysqlServer(config.source);
+  const hosts = new SourceHosts({ source: config.source, clock: systemClock, logger });
+  const { server } = hosts;
   const fence = fenceOf(request);
   const commitLog = makeCommitLog({ ...parts(request), fence });
   const ask = <T>(doing: string, attempt: () => Promise<T>): Promise<T> =>
     retrying(attempt, { clock: systemClock, logger, signal, doing });
   try {
     patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
+    if (hosts.areSeveral) await ask("Asking MySQL", () => hosts.reach());
     const start: Start = await ask("Asking MySQL", () => startFresh(server, place));
     const topics = await ask("Asking MySQL", () => topicsOf(server, pipeline));
     patience.waitingFor("The commit log", "SINK_UNAVAILABLE");

@@ -145,7 +145,8 @@ export class FileSink implements Sink {
     if (!resume.sameServer || !resume.sameOutput) {
       const what = resume.sameServer ? "What is captured has changed" : "It is another server";
       logger.warn({ path, lines }, `${what}: the lines behind the checkpoint are written again`);
-      return {};
+      // Counted from here on: the lines in front are not those that the next start would count.
+      return { [path]: { [PARTITION]: end } };
     }
     if (__MUTANT__ === "forget-tail") return {};
     this.#tailLines = lines;

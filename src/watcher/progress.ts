@@ -84,6 +84,12 @@ export class Progress {
     return partitions;
   }
 
+  /** Where a restart would begin now. */
+  get position(): SourcePosition {
+    assert(this.#position !== undefined, "the progress has no beginning");
+    return { ...this.#position, gtidSet: this.#gtidSet.toString() };
+  }
+
   /** The end of the last released transaction, if it is known as a place in a file. */
   get released(): ReleasedPosition | undefined {
     const { boundary } = this.#position ?? {};

@@ -22,7 +22,12 @@ test.each([
     "A replica with the same server_uuid/server_id as this replica has connected",
     "SOURCE_TAKEN_OVER",
   ],
-  [1236, "Could not find first log file name in binary log index file", "POSITION_UNUSABLE"],
+  [1236, "Could not find first log file name in binary log index file", "POSITION_LOST"],
+  [
+    1236,
+    "Cannot replicate because the source purged required binary logs. Replicate the missing transactions",
+    "POSITION_LOST",
+  ],
   [1236, "something new", "POSITION_UNUSABLE"],
 ])("error %i (%s) is %s", (errno, message, code) => {
   const cause = withFields(message, { errno });

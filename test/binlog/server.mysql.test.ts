@@ -50,7 +50,7 @@ describe.each(versions)("MysqlServer on %s", version => {
     const created = await source.server.fileCreated(current.file);
     expect(Math.abs(created - Date.now() / 1000)).toBeLessThan(600);
     await expect(source.server.fileCreated("binlog.009999")).rejects.toMatchObject({
-      code: "POSITION_UNUSABLE",
+      code: "POSITION_LOST",
     });
   });
 

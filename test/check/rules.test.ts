@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { replicaFinding, settingFindings } from "../../src/binlog/server-settings.ts";
+import {
+  replicaFinding,
+  settingFindings,
+  type SourceNeeds,
+} from "../../src/binlog/server-settings.ts";
 import { durability } from "../../src/check/kafka.ts";
 import { captureTables, yearFindings, keyFindings } from "../../src/check/tables.ts";
 import { findingsJson, findingsTable } from "../../src/cli/findings-table.ts";
@@ -15,7 +19,7 @@ const RIGHT = {
   gtid_mode: "ON",
 };
 const GRANTS = ["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `cdc`@`%`"];
-const NEEDS = { serverIds: [42_897], needsGtids: false };
+const NEEDS: SourceNeeds = { serverIds: [42_897], needsGtids: undefined };
 
 function bad(changes: Record<string, string>, grants = GRANTS, needs = NEEDS) {
   const settings = new Map(Object.entries({ ...RIGHT, ...changes }));
@@ -33,7 +37,10 @@ describe("settings of the server", () => {
 
   test("GTIDs are needed only to begin at a set of them", () => {
     expect(bad({ gtid_mode: "OFF" })[0]).toMatchObject({ level: "warning" });
-    const [found] = bad({ gtid_mode: "OFF" }, GRANTS, { ...NEEDS, needsGtids: true });
+    const [found] = bad({ gtid_mode: "OFF" }, GRANTS, {
+      ...NEEDS,
+      needsGtids: "source.start names a GTID set, which cannot be found",
+    });
     expect(found).toMatchObject({ level: "error", code: "SOURCE_SETTING" });
   });
 

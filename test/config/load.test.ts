@@ -27,6 +27,7 @@ describe("a minimal file", () => {
       source: {
         host: "db.internal",
         port: 3306,
+        hosts: [{ host: "db.internal", port: 3306 }],
         user: "cdc",
         password: "pw",
         reader: "native",
@@ -66,6 +67,31 @@ describe("a minimal file", () => {
       log: { level: "info", format: undefined, ratesMs: 0 },
       shutdownGraceMs: 10_000,
     } satisfies Config);
+  });
+
+  test("may name several hosts instead of one", () => {
+    const { source } = parse(
+      MINIMAL.replace("host: db.internal", "hosts: [db1, 'db2:3307', '[::1]:1']"),
+    ).config;
+    const hosts = [
+      { host: "db1", port: 3306 },
+      { host: "db2", port: 3307 },
+      { host: "::1", port: 1 },
+    ];
+    expect(source).toMatchObject({ host: "db1", port: 3306, hosts });
+    expect(source.tls.mode).toBe("verify_identity");
+  });
+
+  test.each([
+    ["host: a\n  hosts: [b]", "source.host: belongs into hosts, which is there"],
+    ["port: 3306", "source.host: is required, or hosts"],
+    ["hosts: []", "source.hosts: expected at least one host"],
+    ["hosts: [a, a]", "source.hosts: holds a host twice"],
+    ["hosts: ['mysql://a']", "source.hosts[0]: expected host or host:port, without a scheme"],
+    ["hosts: ['a:70000']", "source.hosts[0]: expected host or host:port, without a scheme"],
+  ])("with %j is refused", (written, fault) => {
+    const text = MINIMAL.replace("host: db.internal", written);
+    expect(faultsOf(() => parse(text)).join()).toContain(fault);
   });
 
   test.each([

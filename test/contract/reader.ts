@@ -670,11 +670,11 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
       });
 
       test.each([
-        ["a file that is not there", { file: "binlog.009999", position: 4 }],
-        ["a position behind the end", { position: 4_000_000_000 }],
-      ])("ends with POSITION_UNUSABLE for %s", async (_, wrong) => {
+        ["a file that is not there", "POSITION_LOST", { file: "binlog.009999", position: 4 }],
+        ["a position behind the end", "POSITION_UNUSABLE", { position: 4_000_000_000 }],
+      ])("tells %s as %s", async (_, code, wrong) => {
         const ended = failure(source.reader().events({ ...start, ...wrong }, never));
-        expect(await ended).toMatchObject({ code: "POSITION_UNUSABLE" });
+        expect(await ended).toMatchObject({ code });
       });
 
       test("leaves no socket, timer or thread on the server behind", async () => {
@@ -790,7 +790,7 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
     });
 
     describe("purged files", () => {
-      test("are POSITION_UNUSABLE, by position and by GTID set", async () => {
+      test("are POSITION_LOST, by position and by GTID set", async () => {
         await source.run(
           "INSERT INTO t VALUES (1, 'a')",
           "FLUSH BINARY LOGS",
@@ -805,11 +805,11 @@ export function describeReader(version: MysqlVersion, readerName: ReaderName): v
           { timeout: 20_000, interval: 500 },
         );
         const byPosition = await failure(source.reader().events(start, never));
-        expect(byPosition).toMatchObject({ code: "POSITION_UNUSABLE" });
+        expect(byPosition).toMatchObject({ code: "POSITION_LOST" });
         const bySet = await failure(
           source.reader().events({ kind: "gtid-set", gtidSet: "" }, never),
         );
-        expect(bySet).toMatchObject({ code: "POSITION_UNUSABLE" });
+        expect(bySet).toMatchObject({ code: "POSITION_LOST" });
       });
     });
 

@@ -59,13 +59,13 @@ describe("KafkaSink", () => {
 
   /** A topic of one partition whose records are those with these ids, and what a restart makes of it. */
   const replay = async (
-    tail: readonly (readonly [id: string, pipeline?: string])[],
+    tail: readonly (readonly [id: string, pipeline?: string, position?: string])[],
     ids: readonly string[],
     { checkpointAt = 0, sameServer = true, changes = {} } = {},
   ): Promise<{ events: RecordedEvents; topic: string; added: string[] }> => {
     const topic = uniqueName("tail");
     await observer.createTopic(topic);
-    for (const [id, pipeline] of tail) await observer.produce(topic, 0, [recordOf(id, pipeline)]);
+    for (const record of tail) await observer.produce(topic, 0, [recordOf(...record)]);
     const sink = make();
     const events = new RecordedEvents();
     const resume = resumeAt({ [topic]: { "0": checkpointAt } }, topic, { sameServer });
@@ -120,6 +120,14 @@ describe("KafkaSink", () => {
       expect((await replay([["a"], ["b"]], ["a", "b"], all)).added).toEqual(["a", "b"]);
       const keyed = { sameServer: false };
       expect((await replay([["a"], ["b"]], ["a", "b"], keyed)).added).toEqual([]);
+    });
+
+    test("skips a message without primary key only if its row stood at the same place", async () => {
+      const changes = { keyed: false, position: "binlog.000003:700" };
+      const here = ["b", "shop", "binlog.000003:700"] as const;
+      const there = ["b", "shop", "binlog.000001:700"] as const;
+      expect((await replay([here], ["b", "c"], { changes })).added).toEqual(["c"]);
+      expect((await replay([there], ["b", "c"], { changes })).added).toEqual(["b", "c"]);
     });
 
     test("sends a heartbeat of its own after the comparison", async () => {

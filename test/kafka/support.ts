@@ -140,10 +140,11 @@ export class Observer {
 }
 
 /** A record as a pipeline writes it. */
-export function recordOf(id: string, pipeline = "shop"): OutgoingRecord {
+export function recordOf(id: string, pipeline = "shop", position = ""): OutgoingRecord {
   const headers = [
     ["id", id],
     ["pipeline", pipeline],
+    ["position", position],
   ] as const;
   return { key: Buffer.from("k"), value: Buffer.from(`value of ${id}`), headers };
 }

@@ -210,9 +210,14 @@ describe("FileSink", () => {
       const { messages, offset } = prepare();
       const warnings: string[] = [];
       const logger: Logger = { ...silentLogger, warn: (_fields, text) => warnings.push(text) };
-      const { sink, events } = await openSink(at(offset), { sink: { logger }, resume });
-      sink.write(messages.slice(4));
-      await events.untilDelivered(16);
+      const { sink, events, fresh } = await openSink(at(offset), { sink: { logger }, resume });
+      // A kill after two of them: the next start counts these, and not those in front of them.
+      sink.write(messages.slice(4, 6));
+      await events.untilDelivered(2);
+      await sink.close();
+      const next = await openSink({ ...at(offset), ...fresh });
+      next.sink.write(messages.slice(4));
+      await next.events.untilDelivered(16);
       expect(lines()).toEqual(texts([...messages.slice(0, 10), ...messages.slice(4)]));
       expect(warnings).toHaveLength(1);
     });

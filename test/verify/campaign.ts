@@ -62,6 +62,8 @@ export interface CampaignSetup {
   readonly preload?: string;
   /** The writer waits while more rows than this are written and not delivered. */
   readonly backlogMax?: number;
+  /** `mysql` comes to be another server: positions of one mean nothing on the other, and rows without key repeat. */
+  readonly moves?: boolean;
 }
 
 /** A figure of the output line, or several under one name. */
@@ -124,7 +126,7 @@ export class Campaign {
     this.random = new Random(options.seed, `campaign ${name}`);
     const tables = setup.tables ?? allTables;
     this.writer = new Writer({
-      mysql: { host: mysql.host, port: mysql.port, user: mysql.user, password: mysql.password },
+      mysql,
       database: this.database,
       seed: options.seed,
       journal: this.journal,
@@ -142,6 +144,7 @@ export class Campaign {
       repeats: setup.destination !== undefined,
       ordered: setup.destination?.ordered ?? true,
       compacted: setup.compacted ?? false,
+      moves: setup.moves ?? false,
       database: this.database,
     });
     this.#decoder = new DeliveryDecoder({ journal: this.journal, database: this.database });

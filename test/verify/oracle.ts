@@ -67,6 +67,11 @@ export interface OracleOptions {
   readonly repeats?: boolean;
   /** False where the destination promises no order. */
   readonly ordered?: boolean;
+  /**
+   * The source comes to be another server: a position of one means nothing on the other, which may also
+   * number the rows of a table without key in another order. So these may come again, and are counted as `repeated`.
+   */
+  readonly moves?: boolean;
   /** The database, as `transaction.tables` of a checkpoint names tables `database.table`. */
   readonly database: string;
 }
@@ -165,8 +170,10 @@ export class Oracle {
     const bit = kind === "delete" ? DELETE : UPSERT;
     const repeated = (this.#seen.mark(version, bit) & bit) !== 0;
     const stamp = version * 2 + (kind === "delete" ? 1 : 0);
-    if (repeatedId || repeated) this.#fault("duplicated", delivery);
-    else this.#observeFirst(delivery, stamp);
+    if (this.#mayRepeat(table) && repeated) this.#repeated += 1;
+    else if (repeated || (repeatedId && !this.#mayRepeat(table))) {
+      this.#fault("duplicated", delivery);
+    } else this.#observeFirst(delivery, stamp);
     this.#numbers(this.#mirror, table).set(slot, stamp);
   }
 
@@ -198,8 +205,13 @@ export class Oracle {
     if (this.#isLateInLane(delivery) || lateInRow) this.#fault("out_of_order", delivery);
   }
 
+  /** Its rows are told by their versions alone. */
+  #mayRepeat(table: number): boolean {
+    return this.#options.moves === true && this.#options.journal.tables[table]?.keyed === false;
+  }
+
   #isLateInLane({ lane, position }: Delivery): boolean {
-    if (!position) return false;
+    if (!position || this.#options.moves === true) return false;
     const [file, offset] = position;
     const last = this.#lanes.get(lane);
     if (!last) {
@@ -425,7 +437,9 @@ export class Oracle {
       phantom,
       stale: lost > 0 || compacted ? 0 : stale,
       commit_ahead: this.#commitAhead,
-      ...(this.#options.repeats === true ? { repeated: this.#repeated } : {}),
+      ...(this.#options.repeats === true || this.#options.moves === true
+        ? { repeated: this.#repeated }
+        : {}),
     };
   }
 

@@ -39,7 +39,7 @@ export class Servers {
   }
 
   mysql(version = this.#mysqlVersion): Promise<Mysql> {
-    const started = this.#mysqls.get(version) ?? startSource(version);
+    const started = this.#mysqls.get(version) ?? startSource(version, []);
     this.#mysqls.set(version, started);
     return started;
   }
@@ -81,8 +81,8 @@ export class Servers {
 }
 
 /** With the user that the program under test logs in as. */
-async function startSource(version: MysqlVersion): Promise<Mysql> {
-  const mysql = await startMysql(version, { args: ["--max-allowed-packet=64M"] });
+export async function startSource(version: MysqlVersion, args: readonly string[]): Promise<Mysql> {
+  const mysql = await startMysql(version, { args: ["--max-allowed-packet=64M", ...args] });
   await withConnection(mysql, async connection => {
     const { user, password } = cdcUser;
     await connection.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);

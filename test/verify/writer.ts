@@ -25,6 +25,11 @@ export interface MysqlAddress {
   readonly password: string;
 }
 
+/** As it is now: the server may come to be another one. */
+function addressOf({ host, port, user, password }: MysqlAddress): MysqlAddress {
+  return { host, port, user, password };
+}
+
 /** How many rows transactions change: mostly a handful, some thousands, and the largest now and then. */
 export type SizeProfile = "mixed" | "small";
 
@@ -90,7 +95,7 @@ export class Writer {
   /** Makes the database and its empty tables. */
   async createTables(): Promise<void> {
     const { mysql, database, tables } = this.options;
-    const connection = await createConnection({ ...mysql });
+    const connection = await createConnection(addressOf(mysql));
     try {
       await connection.query(`CREATE DATABASE ${database}`);
       await connection.query("CREATE DATABASE IF NOT EXISTS harness");
@@ -253,7 +258,7 @@ class Hand {
     for (;;) {
       try {
         const connection = await createConnection({
-          ...this.#writer.options.mysql,
+          ...addressOf(this.#writer.options.mysql),
           database: this.#writer.options.database,
           charset: "utf8mb4",
           connectTimeout: 5_000,
