@@ -7,7 +7,7 @@
 import { Backoff } from "../core/backoff.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
-import { TidemarkError, toTidemarkError } from "../core/errors.ts";
+import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
@@ -40,8 +40,8 @@ const RECONNECT_MAX_MS = 5_000;
 export class BinlogSource {
   readonly #options: BinlogSourceOptions;
   readonly #backoff = new Backoff({ firstMs: RECONNECT_FIRST_MS, maxMs: RECONNECT_MAX_MS });
-  /** True from a loss until events arrive again: an outage is logged once at each end. */
-  #lost = false;
+  /** From a loss until events arrive again: an outage is logged at each end, and when its kind changes. */
+  #lost: ErrorCode | undefined;
   /** Events have come over the present connection. */
   #isConnected = false;
   #reason: string | undefined;
@@ -149,8 +149,8 @@ export class BinlogSource {
     this.#turns += 1;
     this.#isConnected = true;
     this.#backoff.reset();
-    if (!this.#lost) return;
-    this.#lost = false;
+    if (this.#lost === undefined) return;
+    this.#lost = undefined;
     this.#reason = undefined;
     this.#options.logger.info({}, "reading from MySQL again");
   }
@@ -162,8 +162,8 @@ export class BinlogSource {
     onLoss?.();
     this.#turns += 1;
     this.#reason = error.message;
-    if (!this.#lost) {
-      this.#lost = true;
+    if (this.#lost !== error.code) {
+      this.#lost = error.code;
       logger.warn({ code: error.code, reason: error.message }, "MySQL is waited for");
     }
     await sleep(clock, this.#backoff.delayMs(), signal).catch(() => undefined);

@@ -1,9 +1,11 @@
 /** The checks of the area `snapshot`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { failover } from "./failover.ts";
 import { privileges } from "./privileges.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
   xa,
+  failover,
   privileges,
 } as const satisfies Record<string, Check>;
