@@ -1,30 +1,21 @@
 /** The commit log in a Kafka topic, against a real broker. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { afterEach, describe, expect, test } from "vitest";
 import type { CommitLogTopic, CommitLogTopicOptions } from "../../src/kafka/commit-log-topic.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { commitLogContract, makeCheckpoint } from "../contract/commit-log.ts";
-import { Observer, makeCommitLog, makeFence, never, uniqueName } from "./support.ts";
+import { useSharedKafka, makeCommitLog, makeFence, never, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 commitLogContract(
   "a Kafka topic",
   () => {
     const topic = uniqueName("commit-log");
     return Promise.resolve({
-      makeCommitLog: (pipeline: string) => makeCommitLog(brokers, { topic, pipeline }),
+      makeCommitLog: (pipeline: string) => makeCommitLog(kafka.brokers, { topic, pipeline }),
       damage: async (pipeline: string) => {
         const half = JSON.stringify(makeCheckpoint(1, 1)).slice(0, 100);
-        await observer.produce(topic, 0, [
+        await kafka.observer.produce(topic, 0, [
           { key: Buffer.from(pipeline), value: Buffer.from(half), headers: [] },
         ]);
       },
@@ -41,13 +32,13 @@ describe("CommitLogTopic", () => {
   });
 
   const make = (topic: string, changes: Partial<CommitLogTopicOptions> = {}): CommitLogTopic => {
-    const log = makeCommitLog(brokers, { topic, ...changes });
+    const log = makeCommitLog(kafka.brokers, { topic, ...changes });
     logs.push(log);
     return log;
   };
 
   const keysAndOffsets = async (topic: string): Promise<[string, unknown][]> => {
-    const [records = []] = await observer.read(topic);
+    const [records = []] = await kafka.observer.read(topic);
     return records.map(({ key, value }) => {
       const parsed = JSON.parse(value?.toString() ?? "") as { next_offsets: unknown };
       return [key?.toString() ?? "", parsed.next_offsets];
@@ -57,9 +48,11 @@ describe("CommitLogTopic", () => {
   test("makes its topic compacted, with one partition and small segments", async () => {
     const topic = uniqueName("log.made");
     await make(topic).open(never);
-    expect(await observer.topics.partitions(topic, never)).toBe(1);
+    expect(await kafka.observer.topics.partitions(topic, never)).toBe(1);
     const names = ["cleanup.policy", "segment.bytes", "segment.ms", "min.cleanable.dirty.ratio"];
-    const found = await Promise.all(names.map(name => observer.topics.config(topic, name, never)));
+    const found = await Promise.all(
+      names.map(name => kafka.observer.topics.config(topic, name, never)),
+    );
     expect(found).toEqual(["compact", "16777216", "600000", "0.1"]);
   });
 
@@ -90,7 +83,7 @@ describe("CommitLogTopic", () => {
 
   test("survives compaction", async () => {
     const topic = uniqueName("log.compacted");
-    await observer.createTopic(topic, 1, {
+    await kafka.observer.createTopic(topic, 1, {
       "cleanup.policy": "compact",
       "segment.ms": "100",
       "segment.bytes": "1048576",
@@ -107,7 +100,7 @@ describe("CommitLogTopic", () => {
     // Each append rolls the segment; the broker's cleaner comes by every 15 s.
     const compacted = async (): Promise<boolean> => {
       await log.append(last, never);
-      return (await observer.read(topic)).flat().length < 20;
+      return (await kafka.observer.read(topic)).flat().length < 20;
     };
     while (!(await compacted())) await new Promise(resolve => setTimeout(resolve, 200));
     expect(await make(topic).open(never)).toEqual(last);
@@ -119,14 +112,16 @@ describe("CommitLogTopic", () => {
     await log.open(never);
     await log.append(makeCheckpoint(1, 0), never);
     const key = Buffer.from("shop/offsets");
-    await observer.produce(topic, 0, [{ key, value: Buffer.from("{}"), headers: [] }]);
+    await kafka.observer.produce(topic, 0, [{ key, value: Buffer.from("{}"), headers: [] }]);
     await expect(make(topic).open(never)).rejects.toThrow(/offset 3 of topic log\.damaged/);
   });
 
   test("refuses a tombstone in place of a checkpoint", async () => {
     const topic = uniqueName("log.tombstone");
     await make(topic).open(never);
-    await observer.produce(topic, 0, [{ key: Buffer.from("shop"), value: null, headers: [] }]);
+    await kafka.observer.produce(topic, 0, [
+      { key: Buffer.from("shop"), value: null, headers: [] },
+    ]);
     const opening = make(topic).open(never);
     await expect(opening).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
   });
@@ -135,7 +130,7 @@ describe("CommitLogTopic", () => {
     const topic = uniqueName("log.half");
     await make(topic).open(never);
     const value = Buffer.from(JSON.stringify(makeCheckpoint(1, 0)));
-    await observer.produce(topic, 0, [{ key: Buffer.from("shop"), value, headers: [] }]);
+    await kafka.observer.produce(topic, 0, [{ key: Buffer.from("shop"), value, headers: [] }]);
     const opening = make(topic).open(never);
     await expect(opening).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
   });
@@ -146,7 +141,7 @@ describe("CommitLogTopic", () => {
     ["two partitions", 2, "compact"],
   ])("refuses a topic with %s", async (_, partitions, policy) => {
     const topic = uniqueName("log.refused");
-    await observer.createTopic(topic, partitions, { "cleanup.policy": policy });
+    await kafka.observer.createTopic(topic, partitions, { "cleanup.policy": policy });
     await expect(make(topic).open(never)).rejects.toMatchObject({ code: "SINK_SETTING" });
   });
 
@@ -158,7 +153,7 @@ describe("CommitLogTopic", () => {
     const late = first.append(makeCheckpoint(1, 0), never);
     await expect(late).rejects.toMatchObject({ code: "TAKEN_OVER", exitCode: 75 });
     await second.append(makeCheckpoint(1, 0), never);
-    expect(await observer.read(topic)).toMatchObject([{ length: 2 }]);
+    expect(await kafka.observer.read(topic)).toMatchObject([{ length: 2 }]);
   });
 
   test("reads what an older instance has appended just before", async () => {
@@ -178,7 +173,7 @@ describe("CommitLogTopic", () => {
   test("takes the highest generation also if an older instance has written after it", async () => {
     const topic = uniqueName("log.older");
     // As when Kafka has forgotten the id of the older one: nothing keeps it out.
-    const [older, newer] = [make(topic, { fence: makeFence(brokers, "older") }), make(topic)];
+    const [older, newer] = [make(topic, { fence: makeFence(kafka.brokers, "older") }), make(topic)];
     await older.open(never);
     await older.append(makeCheckpoint(1, 0), never);
     await newer.open(never);

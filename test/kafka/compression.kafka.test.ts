@@ -1,6 +1,5 @@
 /** A real broker takes what we compress, compresses it anew, and gives it back. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { describe, expect, test } from "vitest";
 import { packZstd } from "../../src/compression/zstd.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/logger.ts";
@@ -10,16 +9,9 @@ import type { Compression } from "../../src/compression/compression.ts";
 import { fetch } from "../../src/kafka/fetch.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
-import { Observer, clientOptions, never, unfenced, uniqueName } from "./support.ts";
+import { useSharedKafka, clientOptions, never, unfenced, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 /** Small and large, null and empty, text and noise. */
 const records: readonly OutgoingRecord[] = [
@@ -38,7 +30,7 @@ const written = codecs.filter(codec => codec !== "zstd" || packZstd !== undefine
 
 /** The codec of the first batch in the log. */
 async function codecIn(topic: string): Promise<number> {
-  const connection = await observer.client.leaderConnection(topic, 0);
+  const connection = await kafka.observer.client.leaderConnection(topic, 0);
   const place = { topic, partition: 0, offset: 0, bytesMax: 2 ** 20, waitMs: 500 };
   const { batches } = await fetch(connection, place);
   return batches.readInt16BE(21) & 7;
@@ -46,15 +38,15 @@ async function codecIn(topic: string): Promise<number> {
 
 async function roundTrip(compression: Compression, kept: string): Promise<string> {
   const topic = uniqueName("packed");
-  await observer.createTopic(topic, 1, { "compression.type": kept });
-  const client = new KafkaClient({ ...clientOptions(brokers), logger: silentLogger });
+  await kafka.observer.createTopic(topic, 1, { "compression.type": kept });
+  const client = new KafkaClient({ ...clientOptions(kafka.brokers), logger: silentLogger });
   const options = { client, clock: systemClock, logger: silentLogger, compression };
   const producer = new Producer({ ...options, fence: unfenced(client) });
   for (let first = 0; first <= records.length; first += records.length) {
     expect(await producer.send({ topic, partition: 0 }, records, never)).toBe(first);
   }
   client.close();
-  const [read = []] = await observer.read(topic);
+  const [read = []] = await kafka.observer.read(topic);
   const shown = (list: readonly Pick<OutgoingRecord, "key" | "value">[]): unknown =>
     list.map(({ key, value }) => [key, value].map(bytes => bytes && bytes.toString("latin1")));
   expect(shown(read)).toEqual(shown([...records, ...records]));

@@ -1,6 +1,5 @@
 /** Two instances of a pipeline, of which only the newer one may write, against a real broker. */
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { sleep, systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/logger.ts";
 import { Coordinator } from "../../src/kafka/coordinator.ts";
@@ -9,16 +8,9 @@ import { transactionalIdOf } from "../../src/kafka/fence.ts";
 import type { KafkaSink } from "../../src/kafka/kafka-sink.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import { RecordedEvents, makeMessage, resumeAt } from "../contract/sink.ts";
-import { Observer, makeFence, makeSink, never, recordOf, uniqueName } from "./support.ts";
+import { useSharedKafka, makeFence, makeSink, never, recordOf, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 const TAKEN_OVER = { code: "TAKEN_OVER", exitCode: 75 };
 
@@ -31,20 +23,20 @@ describe("Fence", () => {
   });
 
   const fenceOf = (pipeline: string, changes: Partial<FenceOptions> = {}): Fence => {
-    const fence = makeFence(brokers, pipeline, changes);
+    const fence = makeFence(kafka.brokers, pipeline, changes);
     closing.push(fence);
     return fence;
   };
   const producerOf = (fence: Fence): Producer =>
     new Producer({
-      client: observer.client,
+      client: kafka.observer.client,
       clock: systemClock,
       logger: silentLogger,
       fence,
     });
   const topicOf = async (partitions: number): Promise<string> => {
     const topic = uniqueName("fenced");
-    await observer.createTopic(topic, partitions);
+    await kafka.observer.createTopic(topic, partitions);
     return topic;
   };
   const all = (topic: string, partitions: number): { topic: string; partition: number }[] =>
@@ -71,7 +63,9 @@ describe("Fence", () => {
     await expect(older.renew(never)).rejects.toMatchObject(TAKEN_OVER);
     const producer = producerOf(newer);
     expect(await producer.send({ topic, partition: 1 }, [recordOf("c")], never)).toBe(2);
-    const ids = (await observer.read(topic)).map(list => list.map(record => record.header("id")));
+    const ids = (await kafka.observer.read(topic)).map(list =>
+      list.map(record => record.header("id")),
+    );
     expect(ids).toEqual([["a"], ["c"], []]);
   });
 
@@ -157,11 +151,12 @@ describe("Fence", () => {
     const [kept, gone] = [await topicOf(1), await topicOf(1)];
     const fence = fenceOf(uniqueName("p"));
     await fence.around([...all(kept, 1), ...all(gone, 1)], never);
-    await observer.deleteTopic(gone);
+    await kafka.observer.deleteTopic(gone);
     await fence.renew(never);
     // The second mark may come later than the answer.
     await vi.waitFor(
-      async () => expect(await observer.topics.ranges(kept, 1, never)).toMatchObject([{ end: 2 }]),
+      async () =>
+        expect(await kafka.observer.topics.ranges(kept, 1, never)).toMatchObject([{ end: 2 }]),
       20_000,
     );
   });
@@ -175,7 +170,7 @@ describe("Fence", () => {
       await producer.send({ topic, partition: 0 }, [recordOf(id)], never);
       await fence.renew(never);
     }
-    const [records = []] = await observer.read(topic);
+    const [records = []] = await kafka.observer.read(topic);
     expect(records.map(record => record.header("id"))).toEqual(["a", "b", "c"]);
   });
 
@@ -183,7 +178,7 @@ describe("Fence", () => {
     const [known, later] = [await topicOf(1), uniqueName("later")];
     const pipeline = uniqueName("p");
     const open = async (): Promise<{ events: RecordedEvents; write: (topic: string) => void }> => {
-      const sink = makeSink(brokers, { pipeline });
+      const sink = makeSink(kafka.brokers, { pipeline });
       closing.push(sink);
       const events = new RecordedEvents();
       await sink.open(resumeAt({ [known]: { "0": 0 } }, known), events, never);
@@ -201,7 +196,7 @@ describe("Fence", () => {
   test("ends a sink also where the other one has no partition yet", async () => {
     const pipeline = uniqueName("p");
     const open = async (): Promise<{ sink: KafkaSink; events: RecordedEvents }> => {
-      const sink = makeSink(brokers, { pipeline });
+      const sink = makeSink(kafka.brokers, { pipeline });
       closing.push(sink);
       const events = new RecordedEvents();
       await sink.open(resumeAt({}, "none"), events, never);
@@ -220,12 +215,12 @@ describe("Fence", () => {
     const passed = vi.fn(() => asked);
     const quietly = (signal: AbortSignal): Promise<void> => sleep(systemClock, 600_000, signal);
     const standstill = { passed, watch: quietly };
-    const sink = makeSink(brokers, { pipeline: uniqueName("p"), standstill });
+    const sink = makeSink(kafka.brokers, { pipeline: uniqueName("p"), standstill });
     const events = new RecordedEvents();
     await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
     sink.write([makeMessage(0, topic)]);
     await vi.waitFor(() => expect(passed).toHaveBeenCalled(), 20_000);
-    expect((await observer.read(topic)).flat()).toEqual([]);
+    expect((await kafka.observer.read(topic)).flat()).toEqual([]);
     answer();
     await events.untilDelivered(1);
     await sink.close();

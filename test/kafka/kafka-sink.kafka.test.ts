@@ -1,6 +1,5 @@
 /** The Kafka sink against a real broker. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { afterEach, describe, expect, test } from "vitest";
 import type { KafkaSink, KafkaSinkOptions } from "../../src/kafka/kafka-sink.ts";
 import {
   RecordedEvents,
@@ -9,17 +8,9 @@ import {
   resumeAt,
   sinkContract,
 } from "../contract/sink.ts";
-import { Observer, makeSink, never, recordOf, uniqueName } from "./support.ts";
+import { useSharedKafka, makeSink, never, recordOf, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 for (const delivery of ["effectively-once"] as const) {
   sinkContract(
@@ -28,9 +19,9 @@ for (const delivery of ["effectively-once"] as const) {
       const destination = uniqueName("contract");
       return Promise.resolve({
         destination,
-        makeSink: () => makeSink(brokers, { delivery }),
+        makeSink: () => makeSink(kafka.brokers, { delivery }),
         read: async () =>
-          (await observer.read(destination)).map(records =>
+          (await kafka.observer.read(destination)).map(records =>
             records.map(({ value }) => value?.toString() ?? ""),
           ),
         faults: {
@@ -52,7 +43,7 @@ describe("KafkaSink", () => {
   });
 
   const make = (changes: Partial<KafkaSinkOptions> = {}): KafkaSink => {
-    const sink = makeSink(brokers, changes);
+    const sink = makeSink(kafka.brokers, changes);
     sinks.push(sink);
     return sink;
   };
@@ -64,8 +55,8 @@ describe("KafkaSink", () => {
     { checkpointAt = 0, sameServer = true, changes = {} } = {},
   ): Promise<{ events: RecordedEvents; topic: string; added: string[] }> => {
     const topic = uniqueName("tail");
-    await observer.createTopic(topic);
-    for (const record of tail) await observer.produce(topic, 0, [recordOf(...record)]);
+    await kafka.observer.createTopic(topic);
+    for (const record of tail) await kafka.observer.produce(topic, 0, [recordOf(...record)]);
     const sink = make();
     const events = new RecordedEvents();
     const resume = resumeAt({ [topic]: { "0": checkpointAt } }, topic, { sameServer });
@@ -73,7 +64,7 @@ describe("KafkaSink", () => {
     const messages = ids.map((id, i) => ({ ...makeMessage(i, topic), id, ...changes }));
     sink.write(messages);
     await events.untilDelivered(messages.length);
-    const [records = []] = await observer.read(topic);
+    const [records = []] = await kafka.observer.read(topic);
     const added = records.slice(tail.length).map(record => record.header("id") ?? "");
     return { events, topic, added };
   };
@@ -137,12 +128,12 @@ describe("KafkaSink", () => {
 
     test("goes through more tail than one fetch holds", async () => {
       const topic = uniqueName("tail.long");
-      await observer.createTopic(topic);
+      await kafka.observer.createTopic(topic);
       const ids = Array.from({ length: 3_000 }, (_, i) => `id-${i}`);
       const filler = Buffer.alloc(500, "x");
       for (let i = 0; i < ids.length; i += 300) {
         const some = ids.slice(i, i + 300);
-        await observer.produce(
+        await kafka.observer.produce(
           topic,
           0,
           some.map(id => ({ ...recordOf(id), value: filler })),
@@ -158,12 +149,12 @@ describe("KafkaSink", () => {
 
     test("begins where the log begins, if retention removes records meanwhile", async () => {
       const topic = uniqueName("tail.removed");
-      await observer.createTopic(topic);
-      await observer.produce(topic, 0, [recordOf("a"), recordOf("b"), recordOf("c")]);
+      await kafka.observer.createTopic(topic);
+      await kafka.observer.produce(topic, 0, [recordOf("a"), recordOf("b"), recordOf("c")]);
       const sink = make();
       const events = new RecordedEvents();
       await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
-      await observer.deleteRecords(topic, 0, 2);
+      await kafka.observer.deleteRecords(topic, 0, 2);
       sink.write(["c", "d"].map((id, i) => ({ ...makeMessage(i, topic), id })));
       await events.untilDelivered(2);
       expect(nextOffsets(events)).toEqual([3, 5]);
@@ -171,8 +162,8 @@ describe("KafkaSink", () => {
 
     test("reads no tail for at-least-once", async () => {
       const topic = uniqueName("tail.none");
-      await observer.createTopic(topic);
-      await observer.produce(topic, 0, [recordOf("a")]);
+      await kafka.observer.createTopic(topic);
+      await kafka.observer.produce(topic, 0, [recordOf("a")]);
       const sink = make({ delivery: "at-least-once" });
       const events = new RecordedEvents();
       await sink.open(resumeAt({ [topic]: { "0": 0 } }, topic), events, never);
@@ -186,15 +177,15 @@ describe("KafkaSink", () => {
       const open = (): Promise<unknown> =>
         make().open(resumeAt({ [topic]: { "0": 5 } }, topic), new RecordedEvents(), never);
       await expect(open()).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
-      await observer.createTopic(topic);
+      await kafka.observer.createTopic(topic);
       await expect(open()).rejects.toMatchObject({ code: "COMMIT_LOG_UNUSABLE" });
     });
   });
 
   test("finds out the ends of partitions that the checkpoint does not know", async () => {
     const topic = uniqueName("ends");
-    await observer.createTopic(topic, 3);
-    await observer.produce(topic, 1, [recordOf("a", "other"), recordOf("b", "other")]);
+    await kafka.observer.createTopic(topic, 3);
+    await kafka.observer.produce(topic, 1, [recordOf("a", "other"), recordOf("b", "other")]);
     const sink = make();
     const resume = resumeAt({ [topic]: { "0": 0 } }, topic);
     const fresh = await sink.open(resume, new RecordedEvents(), never);
@@ -213,8 +204,8 @@ describe("KafkaSink", () => {
 
   test("refuses a topic met later that holds its output, if there is no checkpoint", async () => {
     const topic = uniqueName("later");
-    await observer.createTopic(topic);
-    await observer.produce(topic, 0, [recordOf("a")]);
+    await kafka.observer.createTopic(topic);
+    await kafka.observer.produce(topic, 0, [recordOf("a")]);
     const sink = make();
     const events = new RecordedEvents();
     await sink.open({ ...resumeAt(undefined, topic), destinations: [] }, events, never);
@@ -231,7 +222,7 @@ describe("KafkaSink", () => {
     const message = makeMessage(7, topic);
     sink.write([message, { ...message, id: "größe", key: null, value: null }]);
     await events.untilDelivered(2);
-    const [[first, second] = []] = await observer.read(topic);
+    const [[first, second] = []] = await kafka.observer.read(topic);
     expect(first?.key).toEqual(message.key);
     expect(first?.value).toEqual(message.value);
     const names = ["id", "pipeline", "transaction", "position"];
@@ -246,21 +237,21 @@ describe("KafkaSink", () => {
 
   test("splits a batch that is too large for the topic", async () => {
     const topic = uniqueName("split");
-    await observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
+    await kafka.observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
     const sink = make();
     const events = new RecordedEvents();
     await sink.open(resumeAt({}, topic), events, never);
     const messages = makeMessages(0, 200, topic);
     sink.write(messages);
     await events.untilDelivered(200);
-    const [records = []] = await observer.read(topic);
+    const [records = []] = await kafka.observer.read(topic);
     expect(records.map(record => record.header("id"))).toEqual(messages.map(({ id }) => id));
     expect(nextOffsets(events)).toEqual(messages.map((_, i) => i + 2));
   });
 
   test("names a message that Kafka refuses, and goes on when it is safe", async () => {
     const topic = uniqueName("refused");
-    await observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
+    await kafka.observer.createTopic(topic, 1, { "max.message.bytes": "3000" });
     const sink = make();
     const events = new RecordedEvents();
     let release = (): void => undefined;
@@ -279,13 +270,13 @@ describe("KafkaSink", () => {
     release();
     await events.untilDelivered(8);
     expect(events.refusals).toHaveLength(1);
-    const [records = []] = await observer.read(topic);
+    const [records = []] = await kafka.observer.read(topic);
     expect(records.map(record => record.header("id"))).toEqual(events.ids);
   });
 
   test("names a message without key that a compacted topic refuses", async () => {
     const topic = uniqueName("keyless");
-    await observer.createTopic(topic, 1, { "cleanup.policy": "compact" });
+    await kafka.observer.createTopic(topic, 1, { "cleanup.policy": "compact" });
     const sink = make();
     const events = new RecordedEvents();
     await sink.open(resumeAt({}, topic), events, never);
@@ -297,7 +288,7 @@ describe("KafkaSink", () => {
 
   test("sends a message larger than a batch alone", async () => {
     const topic = uniqueName("large");
-    await observer.createTopic(topic, 1, { "max.message.bytes": "3000000" });
+    await kafka.observer.createTopic(topic, 1, { "max.message.bytes": "3000000" });
     const sink = make();
     const events = new RecordedEvents();
     await sink.open(resumeAt({}, topic), events, never);

@@ -1,22 +1,14 @@
 /** The producer against a real broker whose answers are lost. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/logger.ts";
 import { KafkaClient } from "../../src/kafka/client.ts";
 import type { BrokerConnection } from "../../src/kafka/connection.ts";
 import { KafkaResponseError, KafkaUnreachableError } from "../../src/kafka/kafka-errors.ts";
 import { Producer } from "../../src/kafka/producer.ts";
-import { Observer, clientOptions, never, unfenced, recordOf, uniqueName } from "./support.ts";
+import { useSharedKafka, clientOptions, never, unfenced, recordOf, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 /** Loses the answers to the first `losses` produce requests, after the broker has appended them. */
 class LossyClient extends KafkaClient {
@@ -38,18 +30,18 @@ class LossyClient extends KafkaClient {
 
 describe("Producer", () => {
   const make = (): { client: LossyClient; producer: Producer } => {
-    const client = new LossyClient({ ...clientOptions(brokers), logger: silentLogger });
+    const client = new LossyClient({ ...clientOptions(kafka.brokers), logger: silentLogger });
     const fence = unfenced(client);
     const producer = new Producer({ client, clock: systemClock, logger: silentLogger, fence });
     return { client, producer };
   };
   const batch = (...ids: string[]): ReturnType<typeof recordOf>[] => ids.map(id => recordOf(id));
   const idsIn = async (topic: string): Promise<(string | undefined)[]> =>
-    (await observer.read(topic)).flat().map(record => record.header("id"));
+    (await kafka.observer.read(topic)).flat().map(record => record.header("id"));
 
   test("gets the offset of the first append when the broker answers a repetition", async () => {
     const topic = uniqueName("repeated");
-    await observer.createTopic(topic);
+    await kafka.observer.createTopic(topic);
     const { client, producer } = make();
     const target = { topic, partition: 0 };
     expect(await producer.send(target, batch("a", "b"), never)).toBe(0);
@@ -64,7 +56,7 @@ describe("Producer", () => {
 
   test("sends nothing more after a batch of unknown outcome", async () => {
     const topic = uniqueName("unknown");
-    await observer.createTopic(topic);
+    await kafka.observer.createTopic(topic);
     const { client, producer } = make();
     const target = { topic, partition: 0 };
     client.losses = 1;
@@ -80,8 +72,8 @@ describe("Producer", () => {
 
   test("does not send a batch again that Kafka may have forgotten", async () => {
     const topic = uniqueName("outlived");
-    await observer.createTopic(topic);
-    const client = new LossyClient({ ...clientOptions(brokers), logger: silentLogger });
+    await kafka.observer.createTopic(topic);
+    const client = new LossyClient({ ...clientOptions(kafka.brokers), logger: silentLogger });
     let laterMs = 0;
     const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs };
     const producer = new Producer({
@@ -98,7 +90,7 @@ describe("Producer", () => {
 
   test("goes on with the same numbers after a batch that was refused", async () => {
     const topic = uniqueName("refused");
-    await observer.createTopic(topic, 1, { "max.message.bytes": "1000" });
+    await kafka.observer.createTopic(topic, 1, { "max.message.bytes": "1000" });
     const { client, producer } = make();
     const target = { topic, partition: 0 };
     expect(await producer.send(target, batch("a"), never)).toBe(0);
@@ -111,7 +103,7 @@ describe("Producer", () => {
 
   test("sends to several partitions at once", async () => {
     const topic = uniqueName("several");
-    await observer.createTopic(topic, 4);
+    await kafka.observer.createTopic(topic, 4);
     const { client, producer } = make();
     const sent = Array.from({ length: 4 }, async (_, partition) => {
       for (let i = 0; i < 20; i += 1) {

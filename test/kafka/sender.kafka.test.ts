@@ -1,6 +1,5 @@
 /** Batches under way to a real broker, some of which or of whose answers are lost. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sharedKafka } from "../../tools/services/shared.ts";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/logger.ts";
 import { KafkaClient } from "../../src/kafka/client.ts";
@@ -10,16 +9,9 @@ import { Lane } from "../../src/kafka/lane.ts";
 import { Producer } from "../../src/kafka/producer.ts";
 import { Sender } from "../../src/kafka/sender.ts";
 import { makeMessage, makeMessages } from "../contract/sink.ts";
-import { Observer, clientOptions, never, unfenced, uniqueName } from "./support.ts";
+import { useSharedKafka, clientOptions, never, unfenced, uniqueName } from "./support.ts";
 
-let brokers: readonly string[];
-let observer: Observer;
-
-beforeAll(async () => {
-  ({ brokers } = await sharedKafka());
-  observer = new Observer(brokers);
-});
-afterAll(() => observer.close());
+const kafka = useSharedKafka();
 
 type Fate = "arrives" | "is lost" | "answer is lost";
 
@@ -64,8 +56,8 @@ interface Setup {
 
 async function setUp(partitions: number, config: Record<string, string> = {}): Promise<Setup> {
   const topic = uniqueName("sender");
-  await observer.createTopic(topic, partitions, config);
-  const network = new BadNetwork({ ...clientOptions(brokers), logger: silentLogger });
+  await kafka.observer.createTopic(topic, partitions, config);
+  const network = new BadNetwork({ ...clientOptions(kafka.brokers), logger: silentLogger });
   const common = { client: network, clock: systemClock, logger: silentLogger };
   const delivered: string[][] = Array.from({ length: partitions }, () => []);
   const refused: string[] = [];
@@ -109,7 +101,7 @@ async function untilDelivered({ delivered, failure }: Setup, count: number): Pro
 }
 
 const idsIn = async (topic: string): Promise<(string | undefined)[][]> =>
-  (await observer.read(topic)).map(records => records.map(record => record.header("id")));
+  (await kafka.observer.read(topic)).map(records => records.map(record => record.header("id")));
 
 describe("Sender", () => {
   test("has up to five batches of a partition under way, once one has arrived", async () => {

@@ -1,5 +1,7 @@
 /** What the tests against real brokers share. */
 import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll } from "vitest";
+import { sharedKafka } from "../../tools/services/shared.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { KafkaClient, type KafkaClientOptions } from "../../src/kafka/client.ts";
 import { CommitLogTopic, type CommitLogTopicOptions } from "../../src/kafka/commit-log-topic.ts";
@@ -147,4 +149,18 @@ export function recordOf(id: string, pipeline = "shop", position = ""): Outgoing
     ["position", position],
   ] as const;
   return { key: Buffer.from("k"), value: Buffer.from(`value of ${id}`), headers };
+}
+
+/** The shared broker, and an observer of it for the tests of one file. */
+export function useSharedKafka(): {
+  readonly brokers: readonly string[];
+  readonly observer: Observer;
+} {
+  const kafka = { brokers: [] as readonly string[], observer: undefined as Observer | undefined };
+  beforeAll(async () => {
+    const { brokers } = await sharedKafka();
+    Object.assign(kafka, { brokers, observer: new Observer(brokers) });
+  });
+  afterAll(() => kafka.observer?.close());
+  return kafka as { brokers: readonly string[]; observer: Observer };
 }
