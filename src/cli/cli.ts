@@ -145,6 +145,11 @@ function addPosition(program: Command, reporter: Reporter): void {
 
   withPipeline(withConfigOptions(position.command("show")))
     .description("print the checkpoint of each pipeline")
+    .option(
+      "--format <format>",
+      "file: as {log_file, log_pos, timestamp, readable_time}, which set takes too",
+      parseFormat,
+    )
     .addHelpText("after", POSITION_HELP)
     .action(
       async (source: string | undefined, target: string | undefined, flags: PositionFlags) => {
@@ -155,7 +160,12 @@ function addPosition(program: Command, reporter: Reporter): void {
 
   withPipeline(
     withConfigOptions(
-      position.command("set").argument("<place>", "latest, earliest, FILE:POSITION or a GTID set"),
+      position
+        .command("set")
+        .argument(
+          "<place>",
+          "latest, earliest, FILE:POSITION, a GTID set, or a file of show --format file",
+        ),
     ),
   )
     .description("let a pipeline go on at another place; what that skips or repeats is said")
@@ -177,6 +187,11 @@ function withPipeline(command: Command): Command {
   return withTimeout(command, CHECK_TIMEOUT_S)
     .option("--pipeline <name>", "the pipeline, where the configuration has several")
     .option("--json", "print JSON");
+}
+
+function parseFormat(value: string): string {
+  if (value === "file") return value;
+  throw new TidemarkError("USAGE", "--format expects file.");
 }
 
 function parseLogLevel(value: string): string {
@@ -228,13 +243,16 @@ Examples:
 const POSITION_HELP = `
 set looks whether the server can be read from the place, and then writes it into the commit log with
 the present ends of the destination. It needs the file commit log for itself (exit code 75 while an
-instance runs); with a commit log in Kafka, an instance that runs ends by itself (75).
+instance runs); with a commit log in Kafka, an instance that runs ends by itself (75). Where the place in
+a position file lies inside a transaction, the pipeline goes on where that begins.
 
 Examples:
   tidemark position show --config tidemark.yaml
   tidemark position show --pipeline shop --json
   tidemark position set latest --config tidemark.yaml --pipeline shop
   tidemark position set binlog.000003:4711
+  tidemark position show --format file > position.json
+  tidemark position set position.json
   tidemark position set 6db3edf2-e588-11f1-8730-02fc00000001:1-20013
   tidemark position set earliest mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092`;
 

@@ -1,16 +1,18 @@
 /** `tidemark position show` and `set`: where a pipeline stands, and putting it somewhere else. */
 import type { Config, PipelineConfig } from "../config/config.ts";
-import { parsePlace } from "../config/place.ts";
 import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { silentLogger } from "../core/logger.ts";
 import { placeOf } from "../position/effect.ts";
+import { positionFile } from "../position/file.ts";
 import { readPosition, setPosition, type PositionRequest } from "../position/set.ts";
 import { loadFrom, type ConfigArguments, type ConfigFlags } from "./config-options.ts";
 
 export interface PositionFlags extends ConfigFlags {
   readonly pipeline?: string;
   readonly json?: boolean;
+  /** Of `show`. */
+  readonly format?: "file";
   /** Seconds. */
   readonly connectTimeout: number;
 }
@@ -20,6 +22,10 @@ type Options = ConfigArguments & { readonly flags: PositionFlags };
 export async function showPosition(options: Options): Promise<void> {
   const { flags } = options;
   const { config } = loadFrom(options);
+  if (flags.format === "file") {
+    print(await fileOf(config, flags));
+    return;
+  }
   const pipelines = flags.pipeline === undefined ? config.pipelines : [chosen(config, flags)];
   const shown: { pipeline: string; checkpoint: Checkpoint | null }[] = [];
   for (const pipeline of pipelines) {
@@ -35,7 +41,7 @@ export async function movePosition(options: Options & { readonly place: string }
   const { config } = loadFrom(options);
   const pipeline = chosen(config, flags);
   const request = requestOf(config, pipeline, flags);
-  const { checkpoint, before, effect, tornBytes } = await setPosition(request, parsePlace(place));
+  const { checkpoint, before, effect, tornBytes } = await setPosition(request, place);
   if (flags.json === true) {
     print(`${JSON.stringify({ pipeline: pipeline.name, checkpoint, effect }, undefined, 2)}\n`);
     return;
@@ -53,6 +59,13 @@ export async function movePosition(options: Options & { readonly place: string }
       : [`Its last ${tornBytes} bytes are no whole line: the next start cuts them off.`]),
   ];
   print(`${lines.join("\n")}\n`);
+}
+
+async function fileOf(config: Config, flags: PositionFlags): Promise<string> {
+  const pipeline = chosen(config, flags);
+  const checkpoint = await readPosition(requestOf(config, pipeline, flags));
+  if (checkpoint !== undefined) return positionFile(checkpoint);
+  throw new TidemarkError("POSITION_UNUSABLE", `Pipeline ${pipeline.name} has no checkpoint yet.`);
 }
 
 function chosen({ pipelines }: Config, { pipeline: name }: PositionFlags): PipelineConfig {

@@ -9,6 +9,7 @@
 import type { MysqlServer } from "../binlog/server.ts";
 import type { Config, PipelineConfig, StartConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
+import { parsePlace } from "../config/place.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
@@ -25,6 +26,7 @@ import { makeCommitLog, makeFence, routerOf, type TargetOptions } from "../pipel
 import type { LastRecord } from "../watcher/commit-log.ts";
 import { Progress } from "../watcher/progress.ts";
 import { effectOf } from "./effect.ts";
+import { isPositionFile, readPositionFile, transactionStart } from "./file.ts";
 import { endsWithoutTopics, topicEnds, type Ends } from "./ends.ts";
 
 export interface PositionRequest {
@@ -43,11 +45,11 @@ export interface PositionSet {
   readonly tornBytes: number;
 }
 
-/** @throws TidemarkError POSITION_UNUSABLE for a place that the server has not, TAKEN_OVER for a lock. */
-export async function setPosition(
-  request: PositionRequest,
-  place: StartConfig,
-): Promise<PositionSet> {
+/**
+ * @param place as a person writes it, or the path of a position file.
+ * @throws TidemarkError POSITION_UNUSABLE for a place that the server has not, TAKEN_OVER for a lock.
+ */
+export async function setPosition(request: PositionRequest, place: string): Promise<PositionSet> {
   const { config, pipeline, timeoutMs, logger } = request;
   const patience = new Patience(timeoutMs, systemClock);
   const { signal } = patience;
@@ -60,7 +62,9 @@ export async function setPosition(
   try {
     patience.waitingFor("MySQL", "SOURCE_UNAVAILABLE");
     if (hosts.areSeveral) await ask("Asking MySQL", () => hosts.reach());
-    const start: Start = await ask("Asking MySQL", () => startFresh(server, place));
+    const start: Start = await ask("Asking MySQL", async () =>
+      startFresh(server, await placeFrom(place, server, signal)),
+    );
     const topics = await ask("Asking MySQL", () => topicsOf(server, pipeline));
     patience.waitingFor("The commit log", "SINK_UNAVAILABLE");
     const before = await commitLog.openToReplace(signal);
@@ -84,6 +88,15 @@ export async function setPosition(
     fence?.close();
     await commitLog.close();
   }
+}
+
+async function placeFrom(
+  place: string,
+  server: MysqlServer,
+  signal: AbortSignal,
+): Promise<StartConfig> {
+  if (!isPositionFile(place)) return parsePlace(place);
+  return transactionStart(server, readPositionFile(place), signal);
 }
 
 type Parts = Pick<TargetOptions, "config" | "pipeline" | "logger" | "clock" | "identities">;

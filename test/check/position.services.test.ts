@@ -289,6 +289,42 @@ describe("with a commit log in a file", () => {
     expect(lines(path())).toEqual([1, 2]);
   });
 
+  test("a position file: what show writes, and one whose place lies inside a transaction", async () => {
+    await writeOne();
+    const shown = await place.run(["position", "show", "--format", "file"]);
+    expect(shown.stderr).toBe("");
+    const position = JSON.parse(shown.stdout) as Record<string, unknown>;
+    expect(Object.keys(position)).toEqual(["log_file", "log_pos", "timestamp", "readable_time"]);
+    const { timestamp, readable_time: readable } = position;
+    expect(Date.parse(String(readable).replace(" UTC", "Z"))).toBe(
+      Math.floor(Number(timestamp)) * 1_000,
+    );
+    const [status] = await query(mysql, "SHOW BINARY LOG STATUS");
+    const end = `${String(status?.["File"])}:${String(status?.["Position"])}`;
+    expect(`${String(position["log_file"])}:${String(position["log_pos"])}`).toBe(end);
+    const file = join(place.folder, "binlog_position_shop_orders.json");
+    const set = async (value: unknown) => {
+      writeFileSync(file, JSON.stringify(value));
+      return place.run(["position", "set", file]);
+    };
+
+    await insert(2);
+    const same = await set(position);
+    expect(same.stdout).toContain("The position is the same");
+    const second = await start();
+    await until("row 2", () => lines(path()).length === 2);
+    await stop(second);
+    // As it is when the rows of a transaction have been read, and its end has not.
+    const events = await query(mysql, `SHOW BINLOG EVENTS IN '${String(position["log_file"])}'`);
+    const inside = events.filter(event => event["Event_type"] === "Write_rows").at(-1);
+    const back = await set({ ...position, log_pos: Number(inside?.["End_log_pos"]) });
+    expect(back.stdout).toContain(`goes on at ${end}`);
+    const third = await start();
+    await until("row 2 again", () => lines(path()).length === 3);
+    await stop(third);
+    expect(lines(path())).toEqual([1, 2, 2]);
+  });
+
   test("show tells that there is none, and MySQL that is away ends set with 69", async () => {
     expect((await place.run(["position", "show"])).stdout).toContain("no checkpoint");
     place.configure({ host: "127.0.0.1", port: 1 }, { sink: { type: "file", path: path() } });
