@@ -34,7 +34,10 @@ export const errorCodes = {
   SOURCE_UNAVAILABLE: { reaction: "retry", exitCode: 69 },
   /** A replica does not have yet what was delivered: it is waited for, or another of `source.hosts` is read. */
   SOURCE_BEHIND: { reaction: "retry", exitCode: 69 },
-  /** Another server answers than before; what was read is delivered, and the pipeline begins again by its GTID set. */
+  /**
+   * Another server answers than before, or the same one without the binlog that is to be read; what was read is
+   * delivered, and the pipeline begins again from its commit log.
+   */
   SOURCE_CHANGED: { reaction: "restart", exitCode: 65, drains: "transactions" },
   /** Another replica with the identity of this pipeline has connected to MySQL. */
   SOURCE_TAKEN_OVER: { reaction: "halt", exitCode: 75 },

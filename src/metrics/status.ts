@@ -3,6 +3,7 @@
  * has to be seen to change, such as bytes arriving, is then known to a second.
  */
 import { binlogFileNumber } from "../core/checkpoint.ts";
+import { purgeMs } from "../core/purge.ts";
 import type { Trouble, Troubles } from "../core/troubles.ts";
 import type {
   BinlogNews,
@@ -177,23 +178,4 @@ export function lagBytes(
     else if (number === ours) bytes += Math.max(0, file.bytes - released.position);
   }
   return bytes;
-}
-
-/**
- * How long the server will keep the file that holds our position, at the least. It removes a file some
- * time after its last change, and we know only that this is not before the newest event released. The
- * file that is written now is not removed before it is closed and that time has passed.
- */
-export function purgeMs(
-  news: BinlogNews | undefined,
-  released: ReleasedPosition | undefined,
-  wallMs: number,
-): number | undefined {
-  const newest = news?.files.at(-1);
-  if (news === undefined || released === undefined || newest === undefined) return undefined;
-  const ours = binlogFileNumber(released.file);
-  if (ours < binlogFileNumber(news.files[0]?.name ?? "")) return 0;
-  if (ours >= binlogFileNumber(newest.name)) return news.expireS * 1000;
-  const changedS = Math.max(released.fileCreated, released.eventTimeS);
-  return Math.max(0, (changedS + news.expireS) * 1000 - wallMs);
 }

@@ -54,6 +54,10 @@ const CHUNK_MESSAGES = 500;
 const WATCHER_INTERVAL_MIN_MS = 20;
 const STALL_MS = 30_000;
 
+/** Between two questions how far the server's binlog goes. */
+const BINLOG_SHOWN_MS = 15_000;
+const BINLOG_ASKED_MS = 60_000;
+
 const clock = systemClock;
 
 /** Resolves when drained after `soft`; rejects with the first fault. */
@@ -71,8 +75,10 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       starting,
     );
     patience.end();
-    if (config.http)
-      void binlogWatch({ server: hosts.server, vitals, clock, signal: ended.signal });
+    void binlogWatch({
+      ...{ server: hosts.server, vitals, clock, logger, signal: ended.signal },
+      intervalMs: config.http ? BINLOG_SHOWN_MS : BINLOG_ASKED_MS,
+    });
     void heartbeats?.run(ended.signal);
     await runStages(stages, { soft, hard });
   } catch (error) {

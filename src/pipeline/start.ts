@@ -132,12 +132,6 @@ async function lacking(
   );
 }
 
-/** @throws TidemarkError POSITION_LOST */
-async function checkFile(server: MysqlServer, position: SourcePosition): Promise<void> {
-  const { file, position: offset } = position.boundary;
-  if (!(await server.hasFile(file))) throw await lostBehind(server, { file, offset, position });
-}
-
 export interface GoingOn {
   readonly start: Pick<Start, "serverUuid">;
   readonly progress: { readonly position: SourcePosition };
@@ -148,7 +142,7 @@ export interface GoingOn {
  * Who the server is, if it can be read after a lost connection: the same one where it stood, or another
  * one that has what was delivered.
  *
- * @throws TidemarkError as `startAtCheckpoint` does.
+ * @throws TidemarkError as `startAtCheckpoint` does, or SOURCE_CHANGED.
  */
 export async function serverToGoOn(
   server: MysqlServer,
@@ -158,31 +152,27 @@ export async function serverToGoOn(
   const { position } = progress;
   if (serverUuid !== start.serverUuid) await checkGtids(server, position, false);
   else if (next.kind === "position" && !(await server.hasFile(next.file))) {
-    throw await lostBehind(server, { file: next.file, offset: next.position, position });
+    // What was read is delivered first, and then it is known what is lost.
+    const message = `The server no longer has ${next.file}, which is to be read next.`;
+    throw new TidemarkError("SOURCE_CHANGED", message);
   }
   return serverUuid;
 }
 
-/** What was purged, as far as it can be named. */
-async function lostBehind(
-  server: MysqlServer,
-  { file, offset, position }: Place & { readonly position: SourcePosition },
-): Promise<TidemarkError> {
+/** @throws TidemarkError POSITION_LOST, which names what was purged as far as it can be named. */
+async function checkFile(server: MysqlServer, position: SourcePosition): Promise<void> {
+  const { file, position: offset } = position.boundary;
+  if (await server.hasFile(file)) return;
   const oldest = (await server.binlogFiles()).files[0]?.name;
   const { gtidSet } = position;
   const purged = gtidSet === "" ? "" : (await server.gtids()).purged;
-  const gone = purged === "" ? "" : await server.subtractGtids(purged, gtidSet);
+  const gone = await server.subtractGtids(purged, gtidSet);
   const upTo = oldest === undefined ? "" : ` up to the start of ${oldest}, the oldest that it has`;
   const named = gone === "" ? "" : ` (transactions ${gone})`;
-  return new TidemarkError(
+  throw new TidemarkError(
     "POSITION_LOST",
-    `The server has purged binlog that was not read yet: from ${file}:${offset}${upTo}${named}. ${MENDED_BY_SET}`,
+    `The server has purged binlog that was not delivered yet: from ${file}:${offset}${upTo}${named}. ${MENDED_BY_SET}`,
   );
-}
-
-interface Place {
-  readonly file: string;
-  readonly offset: number;
 }
 
 /** The position that `source.start` stands for now; the caller writes it down before anything is read. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ReadEntry } from "../../src/core/vitals.ts";
-import { lagBytes, PipelineObserver, purgeMs } from "../../src/metrics/status.ts";
+import { purgeMs } from "../../src/core/purge.ts";
+import { lagBytes, PipelineObserver } from "../../src/metrics/status.ts";
 import { runningPipeline } from "./support.ts";
 
 const entry = (readMs: number, eventTimeS: number, rows = 1): ReadEntry => ({

@@ -19,7 +19,7 @@
 import { GtidRanges } from "./gtids.ts";
 import { GrowingArray } from "./grow.ts";
 import { HashSet } from "./hash-set.ts";
-import type { Journal } from "./journal.ts";
+import type { CommittedTransaction, Journal } from "./journal.ts";
 
 /** One message, as a plain consumer sees it. */
 export interface Delivery {
@@ -373,6 +373,24 @@ export class Oracle {
   #ahead(count: number, what: string): void {
     this.#commitAhead += count;
     this.#example(`commit_ahead: ${what} is released, but ${count} of it are not there`);
+  }
+
+  /**
+   * Takes the changes of a transaction for delivered that is gone from the binlog. To be called when all that ever
+   * arrived of it has been observed.
+   */
+  forgive(transaction: CommittedTransaction): void {
+    const { journal } = this.#options;
+    for (const [version, isDelete] of journal.changes(transaction)) {
+      this.#seen.mark(version, isDelete ? DELETE | TOMBSTONE : UPSERT);
+      const table = journal.tableNumber(version);
+      const slot = journal.slot(version);
+      const stamp = version * 2 + (isDelete ? 1 : 0);
+      for (const arrays of [this.#mirror, this.#highest]) {
+        const known = this.#numbers(arrays, table);
+        if (known.get(slot) < stamp) known.set(slot, stamp);
+      }
+    }
   }
 
   /** Forgets what the last message of each row was, before the log is read again from its beginning. */

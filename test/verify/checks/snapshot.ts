@@ -2,10 +2,12 @@
 import type { Check } from "./check.ts";
 import { failover } from "./failover.ts";
 import { privileges } from "./privileges.ts";
+import { purge } from "./purge.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
   xa,
   failover,
+  purge,
   privileges,
 } as const satisfies Record<string, Check>;
