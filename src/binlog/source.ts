@@ -14,12 +14,14 @@ import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import { DefinitionsMissing, type Definitions } from "./definitions.ts";
 import type { PreparedGroups } from "./prepared-groups.ts";
-import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic } from "./reader.ts";
+import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
+import { untoldRows } from "./untold-rows.ts";
 
 export interface BinlogSourceOptions {
   readonly reader: BinlogReader;
   readonly assembler: Assembler;
   readonly definitions: Definitions;
+  readonly wants: TableFilter;
   readonly preparedGroups: PreparedGroups;
   /**
    * Asks for the server to read from `start` on who it is: another one may answer at the same address.
@@ -45,6 +47,7 @@ export class BinlogSource {
   /** Events have come over the present connection. */
   #isConnected = false;
   #reason: string | undefined;
+  #file = "";
   #turns = 0;
   #traffic: ReaderTraffic = { bytesRead: 0, paused: false, obstacle: undefined };
 
@@ -90,7 +93,9 @@ export class BinlogSource {
       let entries: Entry[] = [];
       try {
         for (const event of events) {
-          if (event.kind === "xa") {
+          if (event.kind === "file") this.#file = event.file;
+          else if (event.kind === "statement") this.#warnOf(event);
+          else if (event.kind === "xa") {
             for await (const earlier of this.#preparedRows(event, signal)) {
               yield [...entries, ...earlier];
               entries = [];
@@ -105,6 +110,17 @@ export class BinlogSource {
       }
       this.#found();
       if (entries.length > 0) yield entries;
+    }
+  }
+
+  #warnOf({ sql, database, position }: Extract<BinlogEvent, { kind: "statement" }>): void {
+    const { wants, logger } = this.#options;
+    for (const { table, what } of untoldRows(sql, database, wants)) {
+      const fields = { table, what, position: `${this.#file}:${position}` };
+      logger.warn(
+        fields,
+        "rows of a table came or went by a statement, and no message tells of it",
+      );
     }
   }
 

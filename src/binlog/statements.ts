@@ -78,7 +78,7 @@ function classifyXa(text: string): StatementKind {
 }
 
 /** Without white space, comments and brackets at the start; `/*!80000 insert` counts as `insert`. */
-function skipComments(sql: string): string {
+export function skipComments(sql: string): string {
   let text = sql;
   for (;;) {
     const shorter = text

@@ -44,7 +44,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   if (xa !== "at_commit") refusePrepared(start.position);
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
-    definitions,
+    ...{ definitions, wants },
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
     preparedGroups: new PreparedGroups({
       server,

@@ -29,6 +29,7 @@ function sourceOf(reader: BinlogReader): BinlogSource {
       },
       () => true,
     ),
+    wants: () => true,
     preparedGroups: new PreparedGroups({
       server: {
         binlogFiles: () => Promise.reject(new Error()),

@@ -8,10 +8,10 @@ import type { MysqlVersion } from "../../../tools/services/services.ts";
 import type { Figure, Outcome } from "../campaign.ts";
 import { rounds } from "../options.ts";
 import { progress } from "../progress.ts";
-import { AlteredTable, altersOf, shown } from "../types/altered-table.ts";
-import { FileRun, type BinlogPosition } from "../types/file-run.ts";
+import { AlteredTable, altersOf } from "../types/altered-table.ts";
+import { FileRun } from "../types/file-run.ts";
+import { Reading } from "../types/reading.ts";
 import { TypesSource, type Metadata } from "../types/source.ts";
-import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
 const COMBINATIONS: readonly (readonly [version: MysqlVersion, metadata: Metadata])[] = [
@@ -26,8 +26,6 @@ const COMBINATIONS: readonly (readonly [version: MysqlVersion, metadata: Metadat
 
 const ALTERS = 20;
 const ALTERS_QUICK = 9;
-const ARRIVAL_TIMEOUT_MS = 60_000;
-const STOPPED = 65;
 
 export async function ddl({ options }: CheckContext): Promise<Outcome> {
   const figures: Record<string, Figure> = {};
@@ -132,66 +130,4 @@ async function alterWhileStopped(
   } finally {
     await reading.run.dispose();
   }
-}
-
-/** What was written while it was stopped: in front of the last ALTER and behind it, where that ended. */
-interface Written {
-  readonly before: readonly string[];
-  readonly behind: readonly string[];
-  readonly end: BinlogPosition;
-}
-
-class Reading {
-  readonly run: FileRun;
-  #judged = 0;
-
-  constructor(run: FileRun) {
-    this.run = run;
-  }
-
-  /** Waits for as many messages, or for the program's end. Undefined if they are what is wanted. */
-  async differenceTo(wanted: readonly string[]): Promise<string | undefined> {
-    const got = await this.#next(wanted.length);
-    if (got.join() === wanted.join()) return undefined;
-    return `${got.join(" ")} instead of ${wanted.join(" ")}\n${this.run.product.logTail(3)}`;
-  }
-
-  async #next(count: number): Promise<readonly string[]> {
-    const hasEnded = (): boolean => this.run.product.ended !== undefined;
-    await until(() => hasEnded() || this.run.messages().length >= this.#judged + count, {
-      what: `${count} messages`,
-      timeoutMs: ARRIVAL_TIMEOUT_MS,
-    }).catch(() => undefined); // The difference says what is lacking.
-    const got = this.run.messages().slice(this.#judged).map(shown);
-    this.#judged += got.length;
-    return got;
-  }
-
-  /** Undefined if it ended as it should. */
-  async stop(): Promise<string | undefined> {
-    const { code } = await this.run.product.terminate();
-    return code === 0 ? undefined : `it ended with ${code}: ${this.run.product.logTail(3)}`;
-  }
-
-  /** "resumed", "moved", or what is wrong. */
-  async resume({ before, behind, end }: Written): Promise<string> {
-    const { product } = this.run;
-    const wanted = [...before, ...behind];
-    product.start();
-    const got = await this.#next(wanted.length);
-    if (got.join() === wanted.join()) return "resumed";
-    const isPart = got.every((message, i) => message === before[i]);
-    if (!isPart || product.ended?.code !== STOPPED || !saysWhat(product.logTail(1))) {
-      return `${got.join(" ")} instead of ${wanted.join(" ")}\n${product.logTail(3)}`;
-    }
-    this.run.setPosition(end);
-    product.start();
-    return (await this.differenceTo(behind)) ?? "moved";
-  }
-}
-
-function saysWhat(line: string): boolean {
-  return (
-    /binlog_row_metadata = FULL/.test(line) && /begin behind the change .*position set/.test(line)
-  );
 }

@@ -3,9 +3,11 @@ import type { Check } from "./check.ts";
 import { failover } from "./failover.ts";
 import { privileges } from "./privileges.ts";
 import { purge } from "./purge.ts";
+import { schema } from "./schema.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
+  schema,
   xa,
   failover,
   purge,

@@ -3,7 +3,7 @@ import type { MysqlVersion } from "../../../tools/services/services.ts";
 import type { Envelope, Row } from "./file-run.ts";
 import type { TypesSource } from "./source.ts";
 
-const TABLE = "altered";
+export const TABLE = "altered";
 
 /** In this order, each on what the one before left. */
 export function altersOf(version: MysqlVersion): readonly string[] {
@@ -101,12 +101,122 @@ export class AlteredTable {
     return this.#source.select(`SELECT * FROM ${TABLE} ORDER BY id DESC LIMIT 1`);
   }
 
+  async change({ statements }: SchemaChange): Promise<void> {
+    await this.#source.run(...statements);
+  }
+
   /** Renames there and back, so that the table stays where the next one expects it. */
   async alter(alter: string): Promise<void> {
     await this.#source.run(`ALTER TABLE ${TABLE} ${alter}`);
     if (alter.startsWith("RENAME")) await this.#source.run(`RENAME TABLE aside TO ${TABLE}`);
   }
 }
+
+/** What becomes of the table: statements on it and on others. */
+export interface SchemaChange {
+  readonly name: string;
+  readonly statements: readonly string[];
+  /** Rows come or go with it, and no message tells of that. */
+  readonly isUntold?: boolean;
+  /** A binlog that names no columns shows nothing of it to whoever was stopped meanwhile (docs/handbook.md). */
+  readonly isHidden?: boolean;
+}
+
+const T = TABLE;
+const COPY = "(id, a, b, u, t, e) SELECT id, a, b, u, t, e";
+const FRESH = `CREATE TABLE ${T} (id INT PRIMARY KEY AUTO_INCREMENT, a INT, b INT, u INT,
+  t VARCHAR(20) CHARACTER SET utf8mb4, e ENUM('x','y','z')`;
+
+/** In this order, each on what the one before left. */
+export const schemaChanges: readonly SchemaChange[] = [
+  { name: "add", statements: [`ALTER TABLE ${T} ADD COLUMN added INT FIRST`] },
+  { name: "rename column", statements: [`ALTER TABLE ${T} CHANGE added other INT`] },
+  { name: "reorder", statements: [`ALTER TABLE ${T} MODIFY other INT AFTER b`] },
+  { name: "type", statements: [`ALTER TABLE ${T} MODIFY other BIGINT`] },
+  { name: "drop", statements: [`ALTER TABLE ${T} DROP COLUMN other`] },
+  {
+    name: "rename table",
+    statements: [`RENAME TABLE ${T} TO aside`, `RENAME TABLE aside TO ${T}`],
+    isUntold: true,
+  },
+  { name: "truncate", statements: [`TRUNCATE TABLE ${T}`], isUntold: true },
+  {
+    name: "drop and create",
+    statements: [`DROP TABLE ${T}`, `${FRESH}, again INT)`],
+    isUntold: true,
+  },
+  {
+    name: "create another in its place",
+    statements: [`DROP TABLE ${T}`, `${FRESH})`],
+    isUntold: true,
+  },
+  {
+    name: "gh-ost",
+    statements: [
+      `CREATE TABLE _${T}_gho LIKE ${T}`,
+      `ALTER TABLE _${T}_gho ADD COLUMN ghost INT AFTER a`,
+      `CREATE TABLE _${T}_del (id INT PRIMARY KEY)`,
+      `INSERT IGNORE INTO _${T}_gho ${COPY} FROM ${T} LOCK IN SHARE MODE`,
+      `REPLACE INTO _${T}_gho ${COPY} FROM ${T} ORDER BY id DESC LIMIT 1`,
+      `DROP TABLE _${T}_del`,
+      `RENAME TABLE ${T} TO _${T}_del, _${T}_gho TO ${T}`,
+      `DROP TABLE _${T}_del`,
+    ],
+    isUntold: true,
+  },
+  {
+    name: "pt-osc",
+    statements: [
+      `CREATE TABLE _${T}_new LIKE ${T}`,
+      `ALTER TABLE _${T}_new DROP COLUMN ghost`,
+      `CREATE TRIGGER pt_osc_ins AFTER INSERT ON ${T} FOR EACH ROW REPLACE INTO _${T}_new
+         (id, a, b, u, t, e) VALUES (NEW.id, NEW.a, NEW.b, NEW.u, NEW.t, NEW.e)`,
+      `CREATE TRIGGER pt_osc_del AFTER DELETE ON ${T} FOR EACH ROW
+         DELETE IGNORE FROM _${T}_new WHERE id = OLD.id`,
+      `INSERT LOW_PRIORITY IGNORE INTO _${T}_new ${COPY} FROM ${T}`,
+      `RENAME TABLE ${T} TO _${T}_old, _${T}_new TO ${T}`,
+      `DROP TABLE IF EXISTS _${T}_old`,
+    ],
+    isUntold: true,
+  },
+  {
+    name: "partition",
+    statements: [
+      `ALTER TABLE ${T} PARTITION BY RANGE (id)
+         (PARTITION p0 VALUES LESS THAN (3), PARTITION p1 VALUES LESS THAN MAXVALUE)`,
+    ],
+  },
+  {
+    name: "exchange partition",
+    statements: [
+      `CREATE TABLE exchanged LIKE ${T}`,
+      "ALTER TABLE exchanged REMOVE PARTITIONING",
+      `ALTER TABLE ${T} EXCHANGE PARTITION p0 WITH TABLE exchanged`,
+      "DROP TABLE exchanged",
+    ],
+    isUntold: true,
+  },
+  { name: "drop partition", statements: [`ALTER TABLE ${T} DROP PARTITION p0`], isUntold: true },
+  { name: "no partition", statements: [`ALTER TABLE ${T} REMOVE PARTITIONING`] },
+  // Two columns of one type change places by name, and no binlog says so.
+  {
+    name: "without a log",
+    isHidden: true,
+    statements: [
+      "SET SESSION sql_log_bin = 0",
+      `ALTER TABLE ${T} CHANGE a b INT, CHANGE b a INT`,
+      "SET SESSION sql_log_bin = 1",
+    ],
+  },
+  {
+    name: "add without a log",
+    statements: [
+      "SET SESSION sql_log_bin = 0",
+      `ALTER TABLE ${T} ADD COLUMN hidden INT FIRST`,
+      "SET SESSION sql_log_bin = 1",
+    ],
+  },
+];
 
 type Selected = Readonly<Record<string, string | null>>;
 

@@ -1,0 +1,71 @@
+/**
+ * Statements by which rows of a table come or go without a rows event: TRUNCATE, DROP, a partition that is dropped,
+ * emptied or exchanged, another table that takes the name. Nothing in the messages tells of it, so a person has to
+ * be told.
+ */
+import type { TableFilter } from "./reader.ts";
+import { skipComments } from "./statements.ts";
+
+export interface Untold {
+  readonly table: string;
+  /** As in "TRUNCATE took its rows away". */
+  readonly what: string;
+}
+
+const WORD = '(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\\w$\\u0080-\\uffff]+)';
+const NAME = `${WORD}(?:\\s*\\.\\s*${WORD})?`;
+const LIST = `${NAME}(?:\\s*,\\s*${NAME})*`;
+const ALTER = `ALTER\\s+(?:ONLINE\\s+)?(?:IGNORE\\s+)?TABLE\\s+(?:IF\\s+EXISTS\\s+)?`;
+
+const pattern = (source: string): RegExp => new RegExp(`^${source}`, "i");
+
+const TRUNCATE = pattern(`TRUNCATE\\s+(?:TABLE\\s+)?(${NAME})`);
+const DROP = pattern(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${LIST})`);
+const REPLACE = pattern(`CREATE\\s+OR\\s+REPLACE\\s+TABLE\\s+(${NAME})`);
+const PARTITION = pattern(
+  `${ALTER}(${NAME})\\s[\\s\\S]*?\\b((?:DROP|TRUNCATE|EXCHANGE|DISCARD|IMPORT)\\s+(?:PARTITION|TABLESPACE))\\b`,
+);
+const ALTER_RENAME = pattern(
+  `${ALTER}(${NAME})\\s(?:[\\s\\S]*?,)?\\s*RENAME\\s+(?!COLUMN|INDEX|KEY)(?:TO\\s+|AS\\s+|=\\s*)?(${NAME})`,
+);
+const RENAME = /^RENAME\s+TABLES?\s+(?:IF\s+EXISTS\s+)?/i;
+const PAIR = new RegExp(`(${NAME})\\s+(?:(?:NO)?WAIT\\s+\\d*\\s*)?TO\\s+(${NAME})`, "gi");
+
+/** @param database the session's own, in which a table without a database stands. */
+export function untoldRows(sql: string, database: string, wants: TableFilter): readonly Untold[] {
+  const text = skipComments(sql);
+  const found: Untold[] = [];
+  const add = (name: string | undefined, what: string): void => {
+    if (name === undefined) return;
+    const [own = "", table] = partsOf(name);
+    const [inside, of] = table === undefined ? [database, own] : [own, table];
+    if (wants(inside, of)) found.push({ table: `${inside}.${of}`, what });
+  };
+  add(TRUNCATE.exec(text)?.[1], "TRUNCATE took its rows away");
+  add(REPLACE.exec(text)?.[1], "CREATE OR REPLACE took its rows away");
+  for (const name of listOf(DROP.exec(text)?.[1])) add(name, "it was dropped, with its rows");
+  const [, partitioned, action = ""] = PARTITION.exec(text) ?? [];
+  add(partitioned, `${action.toUpperCase().replace(/\s+/, " ")} took rows away or brought some`);
+  const [, before, after] = ALTER_RENAME.exec(text) ?? [];
+  if (after !== undefined) add(after, `it has the rows now that ${shown(before)} had`);
+  if (RENAME.test(text)) {
+    for (const [, from, to] of text.replace(RENAME, "").matchAll(PAIR)) {
+      add(to, `it has the rows now that ${shown(from)} had`);
+    }
+  }
+  return found;
+}
+
+function listOf(names: string | undefined): readonly string[] {
+  return names?.match(new RegExp(NAME, "g")) ?? [];
+}
+
+function partsOf(name: string): readonly string[] {
+  return (name.match(new RegExp(WORD, "g")) ?? []).map(word =>
+    /^[`"]/.test(word) ? word.slice(1, -1).replaceAll("``", "`").replaceAll('""', '"') : word,
+  );
+}
+
+function shown(name = ""): string {
+  return partsOf(name).join(".");
+}
