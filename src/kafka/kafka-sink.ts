@@ -21,6 +21,7 @@ import { Wake } from "../core/signal.ts";
 import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Message, Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
+import { arrivedTransactions } from "./arrived.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Compression } from "../compression/compression.ts";
 import type { Fence } from "./fence.ts";
@@ -115,6 +116,7 @@ export class KafkaSink implements Sink {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     await this.#options.fence.identity(either); // Also where there is no partition yet: it ends an older one.
     const { targets, fresh } = await this.#targets.open(resume, either);
+    if (resume.arrived) await resume.arrived(await this.#arrived(targets, either));
     either.throwIfAborted();
     for (const [topic, target] of targets) {
       this.#routes.set(topic, { lanes: this.#makeLanes(target), waiting: [] });
@@ -158,6 +160,15 @@ export class KafkaSink implements Sink {
     this.#options.fence.close();
     // Everything under way ends with its connections or the signal, at once.
     await Promise.allSettled([...this.#work, this.#sender.idle()]);
+  }
+
+  #arrived(
+    targets: ReadonlyMap<string, Target>,
+    signal: AbortSignal,
+  ): Promise<ReadonlySet<string>> {
+    const { clock, logger, troubles, pipeline } = this.#options;
+    const options = { client: this.#client, clock, logger, troubles, pipeline };
+    return arrivedTransactions(targets.values(), { ...options, gate: this.#tailFetches }, signal);
   }
 
   #newRoute(topic: string): Route {

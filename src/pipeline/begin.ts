@@ -7,11 +7,13 @@
  *   4. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
  *   5. only then may the first event be read
  */
+import type { MysqlServer } from "../binlog/server.ts";
 import type { TableFilter } from "../binlog/reader.ts";
 import type { Checked } from "../check/check.ts";
 import type { StartConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint, type NextOffsets } from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
+import { TidemarkError } from "../core/errors.ts";
 import { errorOf, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
@@ -93,11 +95,21 @@ async function resumed(
     signal,
   );
   if (hosts.name !== before) await checked(options, signal);
+  const checkArrived = async (arrived: ReadonlySet<string>): Promise<void> => {
+    const read = hosts.name;
+    const attempt = (server: MysqlServer): Promise<Start> =>
+      startAtCheckpoint(server, checkpoint, { ...options, arrived });
+    await askServer(options, () => hosts.choose(attempt), signal);
+    if (hosts.name === read) return;
+    const message = `${hosts.name} has what was delivered, and ${read} does not.`;
+    throw new TidemarkError("SOURCE_CHANGED", message);
+  };
   const bases = await openSink(
     options,
     {
       nextOffsets: checkpoint.next_offsets,
       sameServer: start.sameServer,
+      arrived: start.sameServer ? undefined : transactions => checkArrived(transactions),
       sameOutput: checkpoint.output === output,
     },
     signal,

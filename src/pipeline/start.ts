@@ -27,12 +27,12 @@ export interface Start {
 export async function startAtCheckpoint(
   server: MysqlServer,
   checkpoint: Checkpoint,
-  { reader, logger, wants }: StartOptions,
+  { reader, logger, wants, arrived }: StartOptions,
 ): Promise<Start> {
   const { serverUuid } = await server.inspect();
   const position = sourcePosition(checkpoint);
   const sameServer = position.serverUuid === serverUuid;
-  await checkGtids(server, position, sameServer);
+  await checkGtids(server, position, { sameServer, arrived });
   if (sameServer) await checkFile(server, position);
   if (position.transaction === undefined) return { position, serverUuid, sameServer };
   if (sameServer && countAlike(checkpoint.reader, reader)) {
@@ -60,6 +60,8 @@ export interface StartOptions {
   readonly reader: string;
   readonly wants: TableFilter;
   readonly logger: Logger;
+  /** Transactions of which something is at the destination, although the checkpoint does not tell. */
+  readonly arrived?: ReadonlySet<string>;
 }
 
 const TABLES_TOLD = 10;
@@ -79,7 +81,7 @@ function countAlike(one: string, other: string): boolean {
 async function checkGtids(
   server: MysqlServer,
   position: SourcePosition,
-  sameServer: boolean,
+  { sameServer, arrived }: { sameServer: boolean; arrived?: ReadonlySet<string> | undefined },
 ): Promise<void> {
   const { gtidSet, anonymous } = position;
   if (!sameServer && (gtidSet === "" || anonymous)) {
@@ -94,9 +96,9 @@ async function checkGtids(
   }
   if (gtidSet === "") return;
   const { executed, purged } = await server.gtids();
-  const delivered = withOpen(position);
+  const delivered = deliveredSet(position, arrived);
   const missing = await server.subtractGtids(delivered, executed);
-  if (missing !== "") throw await lacking(server, { delivered, missing });
+  if (missing !== "") throw await lacking(server, { gtidSet, missing });
   const lost = sameServer ? "" : await server.subtractGtids(purged, gtidSet);
   if (lost === "") return;
   throw new TidemarkError(
@@ -105,23 +107,28 @@ async function checkGtids(
   );
 }
 
-/** With the transaction of which only the first rows are delivered. */
-function withOpen({ gtidSet, transaction }: SourcePosition): string {
-  if (transaction === undefined || transaction.id.includes("/")) return gtidSet;
+/** With the transactions of which only some rows are delivered, or not yet known to be. */
+function deliveredSet(
+  { gtidSet, transaction }: SourcePosition,
+  arrived: ReadonlySet<string> = new Set(),
+): string {
   const set = GtidSet.parse(gtidSet);
-  set.add(transaction.id);
+  for (const id of [...arrived, ...(transaction === undefined ? [] : [transaction.id])]) {
+    if (!id.includes("/")) set.add(id); // Otherwise it is none: it was made of a place of the binlog.
+  }
   return set.toString();
 }
 
 async function lacking(
   server: MysqlServer,
-  { delivered, missing }: { readonly delivered: string; readonly missing: string },
+  { gtidSet, missing }: { readonly gtidSet: string; readonly missing: string },
 ): Promise<TidemarkError> {
   const found = `The server lacks transactions that were delivered already: ${missing}.`;
   const awaits = await server.awaitsGtids(missing);
   if (awaits !== false)
     return new TidemarkError("SOURCE_BEHIND", `${found} It may still get them.`);
-  const rest = await server.subtractGtids(delivered, missing);
+  // Only what is delivered whole: of the others the rest is still to come.
+  const rest = await server.subtractGtids(gtidSet, missing);
   const goOn = rest === "" ? "earliest" : `'${rest}'`;
   return new TidemarkError(
     "POSITION_UNUSABLE",
@@ -150,7 +157,7 @@ export async function serverToGoOn(
 ): Promise<string> {
   const { serverUuid } = await server.inspect();
   const { position } = progress;
-  if (serverUuid !== start.serverUuid) await checkGtids(server, position, false);
+  if (serverUuid !== start.serverUuid) await checkGtids(server, position, { sameServer: false });
   else if (next.kind === "position" && !(await server.hasFile(next.file))) {
     // What was read is delivered first, and then it is known what is lost.
     const message = `The server no longer has ${next.file}, which is to be read next.`;
@@ -218,7 +225,7 @@ export async function startFresh(server: MysqlServer, start: StartConfig): Promi
         transaction: undefined,
         anonymous: false,
       };
-      await checkGtids(server, position, false);
+      await checkGtids(server, position, { sameServer: false });
       return { position, serverUuid, sameServer: false };
     }
   }

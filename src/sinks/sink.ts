@@ -84,6 +84,11 @@ export interface SinkResume {
   readonly destinations: readonly string[];
   /** False if the source is another server than the checkpoint's. */
   readonly sameServer: boolean;
+  /**
+   * Told, where the destination can tell it, which transactions have messages behind the checkpoint, before
+   * anything is sent: on another server than the checkpoint's it has to be found out whether that has them.
+   */
+  readonly arrived?: ((transactions: ReadonlySet<string>) => Promise<void>) | undefined;
   /** False if tables, events, columns, format or routing changed since the checkpoint. */
   readonly sameOutput: boolean;
 }

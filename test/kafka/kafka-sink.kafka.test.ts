@@ -8,6 +8,7 @@ import {
   resumeAt,
   sinkContract,
 } from "../contract/sink.ts";
+import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
 import { useSharedKafka, makeSink, never, recordOf, uniqueName } from "./support.ts";
 
 const kafka = useSharedKafka();
@@ -111,6 +112,26 @@ describe("KafkaSink", () => {
       expect((await replay([["a"], ["b"]], ["a", "b"], all)).added).toEqual(["a", "b"]);
       const keyed = { sameServer: false };
       expect((await replay([["a"], ["b"]], ["a", "b"], keyed)).added).toEqual([]);
+    });
+
+    test("tells which transactions have arrived, before anything is sent", async () => {
+      const topic = uniqueName("arrived");
+      await kafka.observer.createTopic(topic);
+      const of = (id: string, transaction: string, pipeline?: string): OutgoingRecord => {
+        const record = recordOf(id, pipeline);
+        return { ...record, headers: [...record.headers, ["transaction", transaction]] };
+      };
+      const tail = [of("a", "u:1"), of("b", "u:2"), of("c", "u:2"), of("d", "u:3", "other")];
+      await kafka.observer.produce(topic, 0, tail);
+      const sink = make();
+      const told: string[][] = [];
+      const arrived = (ids: ReadonlySet<string>): Promise<void> => {
+        told.push([...ids]);
+        return Promise.resolve();
+      };
+      const resume = resumeAt({ [topic]: { "0": 1 } }, topic, { sameServer: false, arrived });
+      await sink.open(resume, new RecordedEvents(), never);
+      expect(told).toEqual([["u:2"]]);
     });
 
     test("skips a message without primary key only if its row stood at the same place", async () => {

@@ -69,8 +69,12 @@ async function partOf(
   return { id, tables };
 }
 
-function onReplica(record: Checkpoint, logger: Logger = silentLogger): Promise<Start> {
-  return startAtCheckpoint(replica.server, record, { reader: "native", wants, logger });
+function onReplica(
+  record: Checkpoint,
+  logger: Logger = silentLogger,
+  arrived: ReadonlySet<string> = new Set(),
+): Promise<Start> {
+  return startAtCheckpoint(replica.server, record, { reader: "native", wants, logger, arrived });
 }
 
 test("goes on by GTID set, and passes over what stands there as it was delivered", async () => {
@@ -127,6 +131,16 @@ test("waits for a replica that lags, names what is gone for good, and what was p
   await replica.run("STOP REPLICA IO_THREAD");
   await expect(onReplica(after)).rejects.toMatchObject({ code: "POSITION_UNUSABLE" });
   await promote(replica.mysql);
+  // Delivered by half, or not known to be: named like the rest, but not taken for done.
+  const half = { ...after, gtid_set: before.gtid_set, transaction: { id: newest, tables: {} } };
+  const unreleased = { ...half, transaction: null };
+  for (const record of [half, unreleased]) {
+    const arrived = new Set(record === half ? [] : [newest]);
+    const thrown = await onReplica(record, silentLogger, arrived).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: "POSITION_UNUSABLE" });
+    expect((thrown as Error).message).toContain(`delivered already: ${newest}.`);
+    expect((thrown as Error).message).toContain(`position set '${before.gtid_set}'`);
+  }
   const gone = await onReplica(after).catch((error: unknown) => error as Error);
   expect(gone).toMatchObject({ code: "POSITION_UNUSABLE" });
   expect((gone as Error).message).toContain(`delivered already: ${newest}.`);
