@@ -108,6 +108,7 @@ export class Assembler {
   #gtids: string[] = [];
   #anonymous = false;
   #marked = false;
+  #statement = false;
   #eventTimeS = 0;
 
   constructor(options: AssemblerOptions) {
@@ -450,6 +451,7 @@ export class Assembler {
   }
 
   #finish({
+    kind,
     position,
     nextPosition,
     timestampS,
@@ -464,6 +466,7 @@ export class Assembler {
     this.#boundary = { file: this.#file, fileCreated: this.#fileCreated, position: nextPosition };
     this.#eventTimeS = timestampS;
     this.#marked = true;
+    if (kind === "statement") this.#statement = true;
     const last = this.#changes.at(-1);
     if (last) last.endsTransaction = true;
     return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
@@ -480,7 +483,7 @@ export class Assembler {
 
   /** Closes the entry being built. */
   #cut(): Entry {
-    const mark = this.#mark();
+    const mark = this.#statement ? { ...this.#mark(), statement: true } : this.#mark();
     const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
     const entry: Entry = { seq: this.#seq, bytes, changes: this.#changes, mark };
     this.#seq += 1;
@@ -528,6 +531,7 @@ export class Assembler {
     this.#gtids = [];
     this.#anonymous = false;
     this.#marked = false;
+    this.#statement = false;
   }
 }
 

@@ -23,7 +23,15 @@ import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
 import { mariadbGtids, mariadbSetAt, mariadbSetBefore, subtractMariadb } from "./mariadb-gtids.ts";
 import { openReader } from "./open-reader.ts";
 import type { ReaderOptions } from "./pulled-reader.ts";
-import { asker, errnoOf, firstKnown, text, type Ask, type Row } from "./statement-answers.ts";
+import {
+  asker,
+  errnoOf,
+  firstKnown,
+  quoted,
+  text,
+  type Ask,
+  type Row,
+} from "./statement-answers.ts";
 import { connectForStatements } from "./statement-connection.ts";
 import { listTables, readTables } from "./table-reading.ts";
 
@@ -287,6 +295,24 @@ export class MysqlServer {
     });
   }
 
+  /** Those of the tables whose rows our user may not read. */
+  unreadable<T extends Pick<SourceTable, "database" | "name">>(
+    tables: readonly T[],
+  ): Promise<readonly T[]> {
+    return this.#ask("whether it may be read", async ask => {
+      const denied: T[] = [];
+      for (const table of tables) {
+        const name = `${quoted(table.database)}.${quoted(table.name)}`;
+        const isReadable = await unlessDenied(async () => {
+          await ask(`SELECT * FROM ${name} LIMIT 0`);
+          return true;
+        }, false);
+        if (!isReadable) denied.push(table);
+      }
+      return denied;
+    });
+  }
+
   /** The columns of every primary key outside the system's own databases. */
   primaryKeyColumns(): Promise<readonly SourceColumn[]> {
     return this.#columns("its keys", {
@@ -420,7 +446,7 @@ async function grants(ask: Ask): Promise<readonly string[]> {
   return rows.map(row => String(Object.values(row)[0]));
 }
 
-const REFUSALS: ReadonlySet<unknown> = new Set([1044, 1142, 1227]);
+const REFUSALS: ReadonlySet<unknown> = new Set([1044, 1142, 1143, 1227]);
 
 /** What this user may not see counts as not there. */
 async function unlessDenied<T>(question: () => Promise<T>, otherwise: T): Promise<T> {

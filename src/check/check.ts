@@ -22,6 +22,7 @@ import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
 import { rabbitmqFindings } from "./rabbitmq.ts";
+import { snapshotFindings } from "./snapshot.ts";
 import { sqsFindings, type SqsPlace } from "./sqs.ts";
 import {
   captureTables,
@@ -152,13 +153,14 @@ async function checkSource(options: CheckOptions): Promise<Source> {
     return { findings: [...settings, ...others.flat()], tables };
   }
   const found = await attempt(options, { ...place, check: "tables.names" }, async () => {
+    const grantee = await server.grantee();
     const captured = captureTables(await server.tables(), {
       wants: compileTableFilter(pipeline.tables),
       router,
       pipeline: pipeline.name,
       patterns: pipeline.tables,
       toTopics: pipeline.sink.type === "kafka",
-      grantee: await server.grantee(),
+      grantee,
     });
     ({ tables } = captured);
     const years: readonly SourceColumn[] = tables.length === 0 ? [] : await server.yearColumns();
@@ -167,7 +169,14 @@ async function checkSource(options: CheckOptions): Promise<Source> {
       keyFault === undefined
         ? []
         : hiddenKeyFindings(tables, await server.primaryKeyColumns(), keyFault);
-    return [...captured.findings, ...yearFindings(tables, years, version), ...hidden];
+    const { snapshot } = config.source;
+    const patterns = pipeline.tables;
+    return [
+      ...captured.findings,
+      ...yearFindings(tables, years, version),
+      ...hidden,
+      ...(await snapshotFindings({ snapshot, tables, patterns, grantee, server })),
+    ];
   });
   return { findings: [...settings, ...others.flat(), ...found], tables };
 }

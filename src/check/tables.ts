@@ -133,7 +133,7 @@ function idOf({ database, name }: SourceTable): string {
   return `${database}.${name}`;
 }
 
-function addKey(table: SourceTable): string {
+export function addKey(table: SourceTable): string {
   return `ALTER TABLE ${quoted(table.database)}.${quoted(table.name)} ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`;
 }
 

@@ -2,6 +2,7 @@
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { TidemarkError } from "../core/errors.ts";
+import type { SnapshotState } from "../core/snapshot-state.ts";
 import { silentLogger } from "../core/logger.ts";
 import { placeOf } from "../position/effect.ts";
 import { positionFile } from "../position/file.ts";
@@ -120,10 +121,17 @@ function describe(pipeline: string, checkpoint: Checkpoint | null): string {
       `${checkpoint.written_at} (generation ${checkpoint.generation}, ${checkpoint.sequence})`,
     ],
     ["delivery", checkpoint.delivery],
+    ...(checkpoint.snapshot === null ? [] : [["snapshot", copied(checkpoint.snapshot)] as const]),
     ...ends.slice(0, SHOWN_MAX).map(end => ["next offset", end] as const),
     ...(ends.length > SHOWN_MAX ? [["", `and ${ends.length - SHOWN_MAX} more`] as const] : []),
   ];
   return [pipeline, ...rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`), ""].join("\n");
+}
+
+function copied({ tables }: SnapshotState): string {
+  const all = Object.values(tables);
+  const rows = all.reduce((sum, table) => sum + table.rows, 0);
+  return `${all.filter(({ done }) => done).length} of ${all.length} tables, ${rows} rows so far`;
 }
 
 function print(text: string): void {

@@ -34,6 +34,16 @@ export interface SourceConfig extends HostConfig {
   readonly start: StartConfig;
   /** What is done with rows of XA transactions that are prepared. */
   readonly xa: "stop" | "at_prepare" | "at_commit";
+  readonly snapshot: SnapshotConfig;
+}
+
+export interface SnapshotConfig {
+  readonly mode: "initial" | "always" | "never";
+  /** Patterns for `compileTableFilter`, beside those of the pipeline. */
+  readonly tables: readonly string[];
+  /** Undefined: it adapts. */
+  readonly batchRows: number | undefined;
+  readonly quiesced: boolean;
 }
 
 /** `preferred` is for MySQL only: Kafka's listeners do not negotiate. */

@@ -20,6 +20,7 @@ import type {
   QueueConfig,
   SaslConfig,
   SinkConfig,
+  SnapshotConfig,
   SourceConfig,
   StartConfig,
   TlsMode,
@@ -34,6 +35,7 @@ import { normaliseRabbitmq } from "./rabbitmq.ts";
 import { normaliseSqs } from "./sqs.ts";
 import { formatSize, parseSize } from "./scalars.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
+import type { SnapshotSettings } from "./snapshot.ts";
 import type {
   HttpSettings,
   KafkaSinkSettings,
@@ -182,6 +184,12 @@ function normaliseSource(
       `each pipeline takes the next number, and the last would be above ${SERVER_ID_MAX}`,
     );
   }
+  if (settings.xa === "at_prepare" && settings.snapshot.mode !== "never") {
+    faults.add(
+      ["source", "xa"],
+      "at_prepare sends rows before anybody can read them, so existing rows would undo them: use at_commit",
+    );
+  }
   const hosts = normaliseHosts(settings, faults);
   const isHere = hosts.every(({ host }) => isLoopback(host));
   const mode: TlsMode = settings.tls.mode ?? (isHere ? "preferred" : "verify_identity");
@@ -195,6 +203,7 @@ function normaliseSource(
     tls: readTls({ ...settings.tls, mode }, ["source", "tls"], collector),
     start: normaliseStart(settings.start),
     xa: settings.xa,
+    snapshot: normaliseSnapshot(settings.snapshot),
   };
 }
 
@@ -213,6 +222,10 @@ function normaliseHosts(
     return { host: parsed?.host ?? name, port: parsed?.port ?? port };
   });
   return [first, ...others];
+}
+
+function normaliseSnapshot({ batch_rows, ...same }: SnapshotSettings): SnapshotConfig {
+  return { ...same, batchRows: batch_rows === "auto" ? undefined : batch_rows };
 }
 
 function normaliseStart(start: SourceSettings["start"]): StartConfig {

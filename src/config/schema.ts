@@ -26,6 +26,7 @@ import { brokerFault, hostFault } from "./broker.ts";
 import { isRecord } from "./faults.ts";
 import { endpointFault, queueTemplateFault } from "./sqs.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
+import { snapshotSchema } from "./snapshot.ts";
 import { webhookSinkSchema } from "./webhook.ts";
 
 const serverName = (): z.ZodString =>
@@ -126,6 +127,7 @@ export const sourceSchema = z
           "`stop`: the pipeline ends. `at_commit`: they are delivered when XA COMMIT comes, and not if XA " +
           "ROLLBACK does. `at_prepare`: they are delivered at once, and nothing takes them back.",
       ),
+    snapshot: snapshotSchema,
   })
   .describe("The MySQL server whose changes are read.");
 

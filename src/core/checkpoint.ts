@@ -7,6 +7,7 @@
  * which a restart compares with the replay (docs/guarantees.md).
  */
 import { TidemarkError } from "./errors.ts";
+import { isSnapshotState, type SnapshotState } from "./snapshot-state.ts";
 
 /** A place between two transactions of one server. */
 export interface Boundary {
@@ -76,7 +77,8 @@ export interface Checkpoint {
   /** Hash of what decides which messages come out: tables, events, columns, format, routing. */
   readonly output: string;
   readonly next_offsets: NextOffsets;
-  readonly snapshot: null;
+  /** Null if existing rows were never asked for. */
+  readonly snapshot: SnapshotState | null;
   /** Left out where there is none. */
   readonly prepared?: readonly PreparedGroup[];
 }
@@ -151,7 +153,7 @@ const FIELDS: Readonly<Record<keyof Checkpoint, (value: unknown) => boolean>> = 
   delivery: value => value === "at-least-once" || value === "effectively-once",
   output: isText,
   next_offsets: isNextOffsets,
-  snapshot: value => value === null,
+  snapshot: value => value === null || isSnapshotState(value, isNextOffsets),
   prepared: value => value === undefined || (Array.isArray(value) && value.every(isPreparedGroup)),
 };
 

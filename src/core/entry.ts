@@ -4,6 +4,7 @@
  */
 import type { Boundary, PreparedGroup, TransactionPart } from "./checkpoint.ts";
 import type { Rows } from "./rows.ts";
+import type { SnapshotStep } from "./snapshot-state.ts";
 
 /** The transaction that rows belong to. */
 export interface Transaction {
@@ -54,6 +55,10 @@ export interface Mark {
   readonly prepared?: readonly PreparedGroup[];
   /** Seconds since 1970 of the newest event in the entry; 0 if none carried a time. */
   readonly eventTimeS: number;
+  /** A statement that may have changed a table, or emptied it, was passed. */
+  readonly statement?: boolean;
+  /** Set if its rows are not from the binlog. */
+  readonly snapshot?: SnapshotStep;
 }
 
 /** Changes that are encoded and delivered together: an entry, or what a de-duplication window lets go. */

@@ -34,7 +34,7 @@ import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";
 import { Sender } from "./sender.ts";
 import { skipDelivered } from "./tail.ts";
-import { TargetTopics, type Target } from "./target-topics.ts";
+import { TargetTopics, type Tail, type Target } from "./target-topics.ts";
 import { Topics, type CreateTopicOptions } from "./topics.ts";
 
 export interface KafkaSinkOptions {
@@ -205,7 +205,7 @@ export class KafkaSink implements Sink {
     });
   }
 
-  async #scan(lane: Lane, tail: { start: number; end: number }): Promise<void> {
+  async #scan(lane: Lane, tail: Tail): Promise<void> {
     const { clock, logger, troubles, pipeline } = this.#options;
     const { signal } = this.#stop;
     await lane.first(signal); // A tail that nobody asks for is not read.
@@ -215,14 +215,14 @@ export class KafkaSink implements Sink {
     await skipDelivered(
       lane,
       {
-        reader: new PartitionReader(place, tail.start),
-        end: tail.end,
+        ...{ tail, reader: new PartitionReader(place, tail.snapshotStart) },
         pipeline,
         sameServer: this.#sameServer,
         delivered: this.#delivered,
       },
       signal,
     );
+    for (const message of lane.takeFound()) this.#found(message);
     lane.sending = true;
     if (lane.length > 0) this.#sender.wake(lane);
   }
@@ -230,6 +230,10 @@ export class KafkaSink implements Sink {
   #push(lanes: readonly Lane[], message: Message): void {
     const partition = lanes.length === 1 ? 0 : partitionOf(message.partitionKey, lanes.length);
     const lane = lanes[partition] as Lane;
+    if (lane.sending && lane.hasFound(message)) {
+      this.#found(message);
+      return;
+    }
     lane.push(message);
     if (lane.sending) this.#sender.wake(lane);
   }
@@ -259,6 +263,13 @@ export class KafkaSink implements Sink {
     this.#events?.delivered(message, { destination, partition: lane.partition, nextOffset });
     this.#room.notify();
   };
+
+  /** It has a place, but others of its lane may not have come so far. */
+  #found(message: Message): void {
+    this.#backlogBytes -= messageBytes(message);
+    this.#events?.delivered(message);
+    this.#room.notify();
+  }
 
   /** Kafka says at once that it refuses a message, and would say so again. */
   async #refused(message: Message, error: TidemarkError): Promise<void> {

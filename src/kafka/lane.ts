@@ -22,6 +22,8 @@ export class Lane {
   nextOffset: number;
   /** False while the tail is compared: until then nothing is sent. */
   sending: boolean;
+  /** Ids of snapshot rows that are in the partition already. */
+  readonly found = new Set<string>();
   readonly #arrived = new Wake();
   #messages: Message[] = [];
   #head = 0;
@@ -71,6 +73,24 @@ export class Lane {
 
   shift(): void {
     this.take({ records: 1, bytes: 0 });
+  }
+
+  /** True, once, for a snapshot row that is in the partition already. */
+  hasFound(message: Message): boolean {
+    return this.found.size > 0 && message.operation === "read" && this.found.delete(message.id);
+  }
+
+  /** Takes those of the messages. */
+  takeFound(): readonly Message[] {
+    if (this.found.size === 0) return [];
+    const taken: Message[] = [];
+    this.#messages = this.#messages.slice(this.#head).filter(message => {
+      if (!this.hasFound(message)) return true;
+      taken.push(message);
+      return false;
+    });
+    this.#head = 0;
+    return taken;
   }
 
   /** Puts messages back to the front. */

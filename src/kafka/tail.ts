@@ -12,27 +12,32 @@
  * Rows of a table without primary key may stand in another order on another server, under the same ids: so
  * they must come from the same place of a binlog too. After two moves the tail may hold records of a server
  * that the checkpoint no longer names.
+ *
+ * Rows of a snapshot have no fixed place among the changes: their ids are collected (`lane.found`), and each
+ * that comes again is skipped, unless there was a difference. They come only when every change that can
+ * stand in a tail was handed out.
  */
 import type { Message } from "../sinks/sink.ts";
 import type { Lane } from "./lane.ts";
 import type { PartitionReader } from "./partition-reader.ts";
 
 export interface TailOptions {
+  /** Stands where rows of a snapshot may begin. */
   readonly reader: PartitionReader;
-  /** The offset after the tail. */
-  readonly end: number;
+  readonly tail: { readonly start: number; readonly end: number };
   readonly pipeline: string;
   /** False on another server: rows of a table without primary key may stand in another order there. */
   readonly sameServer: boolean;
   readonly delivered: (lane: Lane, message: Message, nextOffset: number) => void;
 }
 
+const isSnapshot = (id: string | undefined): boolean => id?.startsWith("snapshot/") ?? false;
 const isHeartbeat = (id: string | undefined): boolean => id?.startsWith("heartbeat/") ?? false;
 
 /** Takes the messages that have arrived off the lane. Resolves at the first that has not. */
 export async function skipDelivered(
   lane: Lane,
-  { reader, end, pipeline, sameServer, delivered }: TailOptions,
+  { reader, tail, pipeline, sameServer, delivered }: TailOptions,
   signal: AbortSignal,
 ): Promise<void> {
   /** Heartbeats have no fixed place in the stream: ours wait until the comparison is over. */
@@ -46,11 +51,17 @@ export async function skipDelivered(
     }
   };
   try {
-    for await (const { id, position, offset } of idsOf(reader, { end, pipeline }, signal)) {
+    for await (const found of idsOf(reader, { end: tail.end, pipeline }, signal)) {
+      const { id, position, offset } = found;
+      if (id !== undefined && isSnapshot(id)) lane.found.add(id);
+      if (isSnapshot(id) || offset < tail.start) continue;
       const message = await next();
       const comparable = message.keyed || (sameServer && message.position === position);
       const equal = __MUTANT__ === "skip-without-compare" || message.id === id;
-      if (!comparable || !equal) return;
+      if (!comparable || !equal) {
+        lane.found.clear();
+        return;
+      }
       lane.shift();
       delivered(lane, message, offset + 1);
     }

@@ -13,7 +13,12 @@ export interface TargetPartition {
   /** Where the next message of ours will stand at the earliest. */
   readonly nextOffset: number;
   /** What may hold messages of ours that the checkpoint does not know; undefined if that is empty. */
-  readonly tail: Range | undefined;
+  readonly tail: Tail | undefined;
+}
+
+export interface Tail extends Range {
+  /** Where rows of a snapshot may stand in front of it. */
+  readonly snapshotStart: number;
 }
 
 export interface Target {
@@ -41,6 +46,7 @@ const TOPICS_AT_A_TIME = 8;
 
 export class TargetTopics {
   readonly #options: TargetTopicsOptions;
+  #snapshotTails: NextOffsets = {};
   #hasCheckpoint = false;
 
   constructor(options: TargetTopicsOptions) {
@@ -52,7 +58,8 @@ export class TargetTopics {
     resume: SinkResume,
     signal: AbortSignal,
   ): Promise<{ targets: ReadonlyMap<string, Target>; fresh: NextOffsets }> {
-    const { nextOffsets } = resume;
+    const { nextOffsets, snapshotTails = {} } = resume;
+    this.#snapshotTails = snapshotTails;
     this.#hasCheckpoint = nextOffsets !== undefined;
     const names = new Set([...resume.destinations, ...Object.keys(nextOffsets ?? {})]);
     const expected = new Set(resume.destinations);
@@ -120,8 +127,13 @@ export class TargetTopics {
       if (nextOffset === undefined) return { nextOffset: end, tail: undefined };
       if (end < nextOffset)
         throw madeAnew(topic, `partition ${partition} ends at ${end}`, nextOffset);
-      const tail = { start: Math.max(start, nextOffset), end };
-      return { nextOffset, tail: tail.start < end ? tail : undefined };
+      const from = Math.min(nextOffset, this.#snapshotTails[topic]?.[partition] ?? nextOffset);
+      const tail = {
+        start: Math.max(start, nextOffset),
+        end,
+        snapshotStart: Math.max(start, from),
+      };
+      return { nextOffset, tail: tail.snapshotStart < end ? tail : undefined };
     });
     return { topic, partitions };
   }

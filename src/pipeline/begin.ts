@@ -23,6 +23,7 @@ import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { SourceHosts } from "./hosts.ts";
 import type { Patience } from "./patience.ts";
+import { withTails } from "./snapshot-plan.ts";
 import { startAtCheckpoint, startFresh, type Start } from "./start.ts";
 
 export interface BeginOptions {
@@ -81,10 +82,12 @@ async function resumed(
   signal: AbortSignal,
 ): Promise<Start> {
   const { hosts, commitLog, progress, logger, output } = options;
+  const snapshot = withTails(checkpoint);
   progress.begin({
     generation: checkpoint.generation + 1,
     position: sourcePosition(checkpoint),
     nextOffsets: checkpoint.next_offsets,
+    snapshot,
   });
   // What the tails hold was made by the old rules until the sink has seen them.
   await commitLog.append({ ...progress.nextCheckpoint(), output: checkpoint.output }, signal);
@@ -108,6 +111,7 @@ async function resumed(
     options,
     {
       nextOffsets: checkpoint.next_offsets,
+      snapshotTails: snapshot?.tails ?? undefined,
       sameServer: start.sameServer,
       arrived: start.sameServer ? undefined : transactions => checkArrived(transactions),
       sameOutput: checkpoint.output === output,

@@ -27,6 +27,7 @@ import { readGauges } from "./gauges.ts";
 import { SourceHosts } from "./hosts.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
+import { withSnapshot } from "./snapshot.ts";
 import { serverToGoOn } from "./start.ts";
 import { ENTRY_BYTES_MAX, ENTRY_ROWS_MAX, makeSource } from "./source.ts";
 import { makeTarget, type Target } from "./target.ts";
@@ -43,6 +44,8 @@ export interface PipelineRun extends StopSignals {
   readonly warned: Set<string>;
   /** What earlier runs of this pipeline have taken of Kafka, for the next one. */
   readonly identities: Identities;
+  /** Snapshots that were begun. */
+  readonly snapshots: Set<string>;
   readonly vitals: Vitals;
 }
 
@@ -143,14 +146,28 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
     replicaUuid: await target.commitLog.replicaUuid(),
     onLoss: () => (run.vitals.reconnects += 1),
   });
-  const { vitals } = run;
+  const { vitals, snapshots: begun } = run;
+  const entries = await withSnapshot(
+    {
+      ...{ config, pipeline, server, source, start, vitals, clock, logger, begun },
+      ...{ ...delivering, connection: hosts.connection },
+    },
+    starting,
+  );
   const { sink } = target;
   const windowMs = run.pipeline.dedupe?.windowMs ?? 0;
   const { flushIntervalMs } = config.queue;
   vitals.enter("running");
   vitals.gauges = () => readGauges({ ...delivering, source, sink, flushIntervalMs, windowMs });
   const { commitLog } = target;
-  return { ...delivering, source, commitLog, vitals, clock, drainMs: config.shutdownGraceMs };
+  return {
+    ...delivering,
+    source: entries,
+    commitLog,
+    vitals,
+    clock,
+    drainMs: config.shutdownGraceMs,
+  };
 }
 
 /** Everything behind the source: from the waiting queue to the watcher, with the sink's callbacks. */

@@ -8,19 +8,19 @@
  * what is left, as a crash would: the next start finds it again. A fault at a place of the binlog ends
  * reading there, and what was read before is delivered (drain.ts); any other fault abandons it.
  */
-import type { BinlogSource } from "../binlog/source.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Vitals } from "../core/vitals.ts";
 import type { Flusher } from "../queue/flusher.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
+import type { EntrySource } from "../snapshot/interleaved.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
 import { Drain } from "./drain.ts";
 
 export interface Stages {
-  readonly source: BinlogSource;
+  readonly source: EntrySource;
   readonly waiting: WaitingQueue;
   readonly pending: PendingChannel;
   readonly flusher: Flusher;

@@ -63,6 +63,7 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
   const backoff = new Backoff({ firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
   const warned = new Set<string>();
   const identities: Identities = new Map();
+  const snapshots = new Set<string>();
   for (;;) {
     const startedMs = systemClock.nowMs();
     try {
@@ -74,6 +75,7 @@ async function supervise(config: Config, index: number, options: RunOptions): Pr
         logger,
         warned,
         identities,
+        snapshots,
         vitals,
       });
       vitals.enter("ended", "it was asked to stop.");

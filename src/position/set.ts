@@ -19,6 +19,7 @@ import type { Fence } from "../kafka/fence.ts";
 import { withoutActivity } from "../pipeline/activity-offsets.ts";
 import { split } from "../pipeline/dead-letter-sink.ts";
 import { SourceHosts } from "../pipeline/hosts.ts";
+import { withNothingSent } from "../pipeline/snapshot-plan.ts";
 import { Patience } from "../pipeline/patience.ts";
 import { startFresh, type Start } from "../pipeline/start.ts";
 import { kafkaClient } from "../pipeline/clients.ts";
@@ -77,7 +78,11 @@ export async function setPosition(request: PositionRequest, place: string): Prom
       output: outputHash(pipeline),
       clock: systemClock,
     });
-    progress.begin({ generation: before.generation + 1, position: start.position, nextOffsets });
+    const { snapshot = null } = before.checkpoint ?? {};
+    progress.begin({
+      ...{ generation: before.generation + 1, position: start.position, nextOffsets },
+      snapshot: snapshot && withNothingSent(snapshot),
+    });
     const checkpoint = progress.nextCheckpoint();
     await commitLog.append(checkpoint, signal);
     const old = before.checkpoint && sourcePosition(before.checkpoint);

@@ -77,9 +77,18 @@ export class EncodedMessage implements Message, Line {
   }
 
   get id(): string {
-    const { id, idMark } = this.#route;
-    this.#id ??= `${this.transaction}:${id}:${this.#number}${idMark}${this.#idSuffix}`;
+    this.#id ??= this.operation === "read" ? this.#idOfRead() : this.#idOfChange();
     return this.#id;
+  }
+
+  #idOfChange(): string {
+    const { id, idMark } = this.#route;
+    return `${this.transaction}:${id}:${this.#number}${idMark}${this.#idSuffix}`;
+  }
+
+  /** It is the same whenever the row is read in this snapshot, wherever it then stands among the others. */
+  #idOfRead(): string {
+    return `${this.transaction}/${this.#route.id}/${this.key?.toString() ?? this.#number}`;
   }
 
   get destination(): string {

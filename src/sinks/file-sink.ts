@@ -142,8 +142,10 @@ export class FileSink implements Sink {
     this.#end = end;
     this.#at = end;
     if (delivery === "at-least-once" || lines === 0) return {};
-    if (!resume.sameServer || !resume.sameOutput) {
-      const what = resume.sameServer ? "What is captured has changed" : "It is another server";
+    const inSnapshot = resume.snapshotTails !== undefined;
+    if (!resume.sameServer || !resume.sameOutput || inSnapshot) {
+      const change = resume.sameServer ? "What is captured has changed" : "It is another server";
+      const what = inSnapshot ? "The snapshot was interrupted" : change;
       logger.warn({ path, lines }, `${what}: the lines behind the checkpoint are written again`);
       // Counted from here on: the lines in front are not those that the next start would count.
       return { [path]: { [PARTITION]: end } };

@@ -82,6 +82,8 @@ export interface SinkResume {
   readonly nextOffsets: NextOffsets | undefined;
   /** Destinations that the captured tables lead to as far as they are known now. */
   readonly destinations: readonly string[];
+  /** Where rows of an unfinished snapshot may begin that are not released; undefined if there are none. */
+  readonly snapshotTails?: NextOffsets | undefined;
   /** False if the source is another server than the checkpoint's. */
   readonly sameServer: boolean;
   /**

@@ -7,8 +7,10 @@ import type { Clock } from "../core/clock.ts";
 import type { Mark } from "../core/entry.ts";
 import { assert } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
+import type { SnapshotState } from "../core/snapshot-state.ts";
 import type { ReleasedPosition } from "../core/vitals.ts";
 import type { Place } from "../sinks/sink.ts";
+import { SnapshotProgress } from "./snapshot-progress.ts";
 
 export interface ProgressOptions {
   readonly pipeline: string;
@@ -24,10 +26,12 @@ export interface Beginning {
   readonly generation: number;
   readonly position: SourcePosition;
   readonly nextOffsets: NextOffsets;
+  readonly snapshot?: SnapshotState | null;
 }
 
 export class Progress {
   readonly #options: ProgressOptions;
+  readonly snapshot = new SnapshotProgress();
   readonly #nextOffsets = new Map<string, Map<string, number>>();
   #gtidSet = GtidSet.parse("");
   #position: SourcePosition | undefined;
@@ -43,11 +47,12 @@ export class Progress {
     return this.#generation;
   }
 
-  begin({ generation, position, nextOffsets }: Beginning): void {
+  begin({ generation, position, nextOffsets, snapshot = null }: Beginning): void {
     this.#generation = generation;
     this.#position = position;
     this.#gtidSet = GtidSet.parse(position.gtidSet);
     this.addOffsets(nextOffsets);
+    this.snapshot.begin(snapshot);
   }
 
   /** Adds what releasing one entry means. Must be called in the order of the queue. */
@@ -61,6 +66,7 @@ export class Progress {
       anonymous: this.#position?.anonymous === true || mark.anonymous,
       prepared: mark.prepared ?? [],
     };
+    if (mark.snapshot !== undefined) this.snapshot.release(mark.snapshot);
     if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
     for (const place of places) {
       this.#partitions(place.destination).set(String(place.partition), place.nextOffset);
@@ -129,7 +135,7 @@ export class Progress {
       next_offsets: Object.fromEntries(
         [...this.#nextOffsets].map(([name, partitions]) => [name, Object.fromEntries(partitions)]),
       ),
-      snapshot: null,
+      snapshot: this.snapshot.state,
       ...(prepared.length > 0 ? { prepared } : {}),
     };
   }

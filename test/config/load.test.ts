@@ -35,6 +35,7 @@ describe("a minimal file", () => {
         tls: { mode: "verify_identity", ca: undefined, cert: undefined, key: undefined },
         start: { kind: "latest" },
         xa: "stop",
+        snapshot: { mode: "never", tables: ["*.*"], batchRows: undefined, quiesced: false },
       },
       queue: {
         flushIntervalMs: 100,

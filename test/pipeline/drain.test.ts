@@ -87,7 +87,7 @@ async function play({ random, entries, sourceFault, badRow, takes }: Scene) {
   const signal = new AbortController().signal;
   const stages: Stages = {
     ...{ waiting, pending, flusher, watcher, progress, clock, drainMs: DRAIN_MS },
-    source: { entries: read } as never,
+    source: { entries: read },
     commitLog: {
       follow: until => new Promise(done => until.addEventListener("abort", () => done())),
     },

@@ -11,7 +11,12 @@ function hostsOf(...names: readonly string[]): SourceHosts {
   const hosts = names.map(host => ({ host, port: 3306 }));
   const source: SourceConfig = {
     ...{ host: names[0] ?? "", port: 3306, hosts, user: "u", password: "", reader: "native" },
-    ...{ serverId: 1, start: { kind: "latest" }, xa: "stop" },
+    ...{
+      serverId: 1,
+      start: { kind: "latest" },
+      snapshot: { mode: "never", tables: ["*.*"], batchRows: undefined, quiesced: false },
+      xa: "stop",
+    },
     tls: { mode: "disabled", ca: undefined, cert: undefined, key: undefined },
   };
   return new SourceHosts({ source, clock, logger: silentLogger });

@@ -205,6 +205,7 @@ class Handover {
       transactions: this.#writer.transactions,
       delivered: this.#oracle.delivered,
       reads: this.#oracle.reads,
+      known: this.#oracle.known,
       seconds: Math.round((performance.now() - this.#startedAtMs) / 1_000),
     };
   }

@@ -1,6 +1,7 @@
 /** The checks of the area `snapshot`, in the order in which they run. */
 import type { Check } from "./check.ts";
 import { failover } from "./failover.ts";
+import { handover } from "./handover.ts";
 import { privileges } from "./privileges.ts";
 import { purge } from "./purge.ts";
 import { schema } from "./schema.ts";
@@ -8,6 +9,7 @@ import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
   schema,
+  handover,
   xa,
   failover,
   purge,

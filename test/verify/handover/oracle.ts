@@ -2,12 +2,12 @@
  * Judges rows of a snapshot and changes of the stream together. Imports nothing of the program under test.
  *
  *   lost           a committed change that never arrived, or a row of SELECT that no message told of
- *   duplicated     the same id twice, the same change twice, a row read twice, or read with a version that
- *                  the stream had brought already
+ *   duplicated     the same id twice, the same change twice, or a row read twice
  *   stale          a row that was read after a newer version of it, or its deletion, had arrived; or whose
  *                  last message is not what SELECT says
  *   out_of_order   a change behind a later one of its row
  *   phantom        a row image that was never written, or was rolled back
+ *   known          no fault: a row read with the version that a change had brought before its turn came
  */
 import { HashSet } from "../hash-set.ts";
 import { DELETE, UPSERT, markOf, type Ledger } from "./ledger.ts";
@@ -46,6 +46,7 @@ export class HandoverOracle {
   #phantom = 0;
   delivered = 0;
   reads = 0;
+  known = 0;
   readonly examples: string[] = [];
 
   constructor(ledger: Ledger, tables: number) {
@@ -70,7 +71,8 @@ export class HandoverOracle {
     const stamp = version * 2 + (kind === "delete" ? 1 : 0);
     if (kind === "read") {
       const read = this.#read[table] as Set<number>;
-      if (isRepeated || read.has(slot) || last === stamp) this.#duplicate(seen);
+      if (last === stamp) this.known += 1;
+      if (isRepeated || read.has(slot)) this.#duplicate(seen);
       else if (last > stamp) {
         this.#stale += 1;
         this.#note("stale", seen);

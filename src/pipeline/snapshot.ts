@@ -1,0 +1,125 @@
+/** The existing rows of a pipeline's tables, put into its stream. */
+import type { BinlogSource } from "../binlog/source.ts";
+import type { MysqlServer } from "../binlog/server.ts";
+import type { MysqlConnectionOptions } from "../binlog/connection.ts";
+import { connectForStatements } from "../binlog/statement-connection.ts";
+import type { Config, PipelineConfig } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Mark } from "../core/entry.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
+import { isFinished, type SnapshotState } from "../core/snapshot-state.ts";
+import type { Vitals } from "../core/vitals.ts";
+import { ChunkSize } from "../snapshot/chunk-size.ts";
+import type { StreamEnd } from "../snapshot/chunk-source.ts";
+import { Copier } from "../snapshot/copier.ts";
+import { HandedOut } from "../snapshot/handed-out.ts";
+import { Interleaved, type EntrySource } from "../snapshot/interleaved.ts";
+import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
+import type { Progress } from "../watcher/progress.ts";
+import type { Watcher } from "../watcher/watcher.ts";
+import { planSnapshot } from "./snapshot-plan.ts";
+import type { Start } from "./start.ts";
+
+export interface SnapshotStages {
+  readonly config: Config;
+  readonly pipeline: PipelineConfig;
+  readonly server: MysqlServer;
+  /** Where existing rows are read. */
+  readonly connection: MysqlConnectionOptions;
+  readonly source: BinlogSource;
+  readonly start: Start;
+  readonly progress: Progress;
+  readonly watcher: Watcher;
+  readonly vitals: Vitals;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Runs that were begun by this process: they are not begun again when the pipeline is. */
+  readonly begun: Set<string>;
+}
+
+/** Of row data: one chunk waits, one is read, and one is on its way into the queue. */
+const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
+const CHUNK_SHARE = 16;
+
+/** The stream alone, if there is nothing to copy. */
+export async function withSnapshot(
+  stages: SnapshotStages,
+  signal: AbortSignal,
+): Promise<EntrySource> {
+  const { config, source, progress, clock, logger } = stages;
+  const { snapshot } = config.source;
+  if (snapshot.mode === "never") return source;
+  const doing = "Asking MySQL for its tables";
+  const plan = await retrying(() => planOf(stages), { clock, logger, signal, doing });
+  progress.snapshot.begin(plan);
+  if (isFinished(plan)) return source;
+  stages.begun.add(plan.run);
+  return interleaved(stages, plan);
+}
+
+async function planOf({ config, pipeline, server, progress, clock, begun }: SnapshotStages) {
+  const { mode, tables } = config.source.snapshot;
+  const known = progress.snapshot.state;
+  const run = new Date(clock.wallMs()).toISOString().replace(/\D/g, "");
+  return planSnapshot({
+    mode: mode === "always" ? mode : "initial",
+    ...{ known, run, again: !begun.has(known?.run ?? "") },
+    patterns: [pipeline.tables, tables],
+    tables: await server.tables(),
+  });
+}
+
+async function interleaved(stages: SnapshotStages, state: SnapshotState): Promise<EntrySource> {
+  const { config, server, connection, source, start, watcher, progress, vitals, clock, logger } =
+    stages;
+  const { batchRows, quiesced } = config.source.snapshot;
+  const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
+  const { serverId, gtidMode, isMariaDb } = await server.inspect();
+  const handedOut = new HandedOut(firstMark(start));
+  const left = Object.entries(state.tables).flatMap(([id, { done }]) => (done ? [] : [id]));
+  logger.info({ run: state.run, tables: left.length }, "copies the rows that are there");
+  const copier = new Copier({
+    ...{ state, handedOut, clock, logger, troubles: vitals.sourceTroubles },
+    source: new MysqlChunks({
+      connect: signal => connectForStatements(connection, signal),
+      end: () => endOf(server),
+      ...{ rowBytesMax: maxRowBytes, clock },
+    }),
+    size: new ChunkSize(batchRows, Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE)),
+    windowed: gtidMode && !isMariaDb && !quiesced,
+    announce: async (table, until, signal) => {
+      progress.snapshot.announce(table, until);
+      await watcher.claim({}, signal);
+    },
+  });
+  let tables = left.length;
+  return new Interleaved({
+    ...{ stream: source, copier, handedOut, run: state.run, serverId, clock },
+    onChunk: ({ table, isLast, rowsBefore, batches }) => {
+      if (!isLast) return;
+      tables -= 1;
+      const rows = batches.reduce((sum, batch) => sum + batch.rows.count, rowsBefore);
+      logger.info({ table, rows, left: tables }, "copied the rows that were there");
+    },
+  });
+}
+
+/** Committed by now, and where the binlog ends then: asked in this order, the place is behind all of it. */
+async function endOf(server: MysqlServer): Promise<StreamEnd> {
+  const { gtidMode, isMariaDb } = await server.inspect();
+  const gtids = gtidMode && !isMariaDb ? (await server.gtids()).executed : "";
+  const { file, position } = await server.currentPosition();
+  return { file, position, gtids };
+}
+
+/** A place on another server says nothing here. */
+function firstMark({ position, sameServer }: Start): Mark {
+  const { serverUuid, boundary, transaction, anonymous } = position;
+  return {
+    ...{ serverUuid, transaction, anonymous },
+    boundary: sameServer ? boundary : { file: "", fileCreated: 0, position: 0 },
+    gtids: [],
+    eventTimeS: 0,
+  };
+}

@@ -1,0 +1,290 @@
+/**
+ * Reads the rows that tables had before, chunk by chunk, beside the stream.
+ *
+ *   window opened ─▶ server caught up with the stream ─▶ SELECT ─▶ what may it have seen? ─▶ written down
+ *        ╰──────────────────── the stream goes on, and tells us what it hands out ─────────────╯    │
+ *   stream: between two transactions, once all of that is handed out: take() ◀── ready ◀───────────╯
+ *
+ * 1. Nothing is read before the stream has handed out all that was committed at the start. So after a
+ *    restart no row enters in front of changes that were sent before it.
+ * 2. A chunk is taken in the order of the key, and only if its window is over and says enough; otherwise
+ *    it is read again, and what was read behind it too.
+ * 3. Up to where rows may be sent stands in the commit log before they are.
+ * 4. One chunk waits while the next one is read.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Entry } from "../core/entry.ts";
+import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
+import { Wake } from "../core/signal.ts";
+import type { SnapshotKey, SnapshotState } from "../core/snapshot-state.ts";
+import type { Troubles } from "../core/troubles.ts";
+import type { ChunkSize } from "./chunk-size.ts";
+import { KeyChanged, type Batch, type Chunk, type ChunkSource } from "./chunk-source.ts";
+import { joinSets, type HandedOut } from "./handed-out.ts";
+import { Window } from "./window.ts";
+
+export interface CopierOptions {
+  readonly state: SnapshotState;
+  readonly source: ChunkSource;
+  readonly handedOut: HandedOut;
+  readonly size: ChunkSize;
+  /** False where nobody writes to the tables: then there is nothing that a chunk could miss. */
+  readonly windowed: boolean;
+  /** Resolves when the commit log says that rows of the table up to this key may be sent. */
+  readonly announce: (table: string, until: SnapshotKey, signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly troubles?: Troubles | undefined;
+}
+
+/** A chunk of which nothing is left out yet. */
+export interface ReadyChunk {
+  readonly table: string;
+  readonly batches: readonly Batch[];
+  readonly window: Pick<Window, "hasChanged">;
+  /** Rows of the table in front of it. */
+  readonly rowsBefore: number;
+  /** Where the copy stands behind it. */
+  readonly key: SnapshotKey | null;
+  /** The table ends here. */
+  readonly isLast: boolean;
+  /** All that may have been sent before the start is behind us. */
+  readonly endsTails: boolean;
+}
+
+/** Where a chunk begins. */
+interface Cursor {
+  /** Index in the list of tables. */
+  readonly table: number;
+  readonly key: SnapshotKey | null;
+  readonly rows: number;
+  /** Rows up to here may have been sent by the run before. */
+  readonly redo: SnapshotKey | null;
+}
+
+interface Ready extends Omit<ReadyChunk, "endsTails"> {
+  readonly from: Cursor;
+  readonly next: Cursor;
+  readonly window: Window;
+}
+
+const READY_MAX = 1;
+/** A transaction that was about to be committed, and never was, is looked for after this time. */
+const LOOK_AGAIN_MS = 5_000;
+
+export class Copier {
+  readonly #options: CopierOptions;
+  readonly #tables: readonly string[];
+  /** Tables of which rows may have been sent by the run before. */
+  readonly #redone: Set<string>;
+  readonly #open = new Set<Window>();
+  /** The stream moved, or a chunk was taken. */
+  readonly #moved = new Wake();
+  /** Fired when there may be something to take, or nothing ever again. */
+  readonly changed = new Wake();
+  #ready: Ready[] = [];
+  #cursor: Cursor;
+  /** Raised when what was read is thrown away. */
+  #turn = 0;
+  /** Committed before the start. */
+  #base: string | undefined;
+
+  constructor(options: CopierOptions) {
+    this.#options = options;
+    const tables = Object.entries(options.state.tables);
+    this.#tables = tables.flatMap(([id, { done }]) => (done ? [] : [id]));
+    this.#redone = new Set(tables.flatMap(([id, { until }]) => (until === null ? [] : [id])));
+    this.#cursor = this.#startOf(0);
+  }
+
+  get isFinished(): boolean {
+    return !this.#hasMore && this.#ready.length === 0;
+  }
+
+  get #hasMore(): boolean {
+    return this.#cursor.table < this.#tables.length;
+  }
+
+  /** The stream hands this out. */
+  note(entry: Entry): void {
+    this.#options.handedOut.note(entry);
+    for (const window of this.#open) window.note(entry);
+    if (this.#base === undefined) this.#moved.notify();
+  }
+
+  /** The next chunk, if the stream stands where its rows may enter. */
+  take(): ReadyChunk | undefined {
+    const [head] = this.#ready;
+    if (head === undefined || !this.#options.handedOut.isBetween) return undefined;
+    const { table, window, from, next } = head;
+    if (window.fault !== undefined) {
+      this.#readAgain(head, window.fault);
+      return undefined;
+    }
+    if (!window.isOver) return undefined;
+    this.#ready.shift();
+    this.#open.delete(window);
+    this.#moved.notify();
+    const endsRedo = from.redo !== null && (next.redo === null || next.table !== from.table);
+    const endsTails = endsRedo && this.#redone.delete(table) && this.#redone.size === 0;
+    return { ...head, endsTails };
+  }
+
+  #readAgain({ from, table }: Ready, reason: string): void {
+    const { logger, size } = this.#options;
+    logger.info({ table, reason }, "reads a chunk of the snapshot again");
+    size.halve();
+    this.#turn += 1;
+    this.#ready = [];
+    this.#open.clear();
+    this.#cursor = from;
+    this.#moved.notify();
+  }
+
+  /** Resolves when everything is taken. Waits for a server that is down. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#reachBase(signal);
+      for (;;) {
+        const canRead = (): boolean => this.#hasMore && this.#ready.length < READY_MAX;
+        await this.#until(() => this.isFinished || canRead(), signal);
+        if (this.isFinished) return;
+        await this.#readNext(signal);
+      }
+    } finally {
+      this.#options.source.close();
+      this.changed.notify();
+    }
+  }
+
+  async #reachBase(signal: AbortSignal): Promise<void> {
+    const { source, handedOut } = this.#options;
+    const end = await this.#asking("Asking for the end of the binlog", signal, () =>
+      source.end(signal),
+    );
+    await this.#moved.until(() => handedOut.hasPassed(end), signal);
+    this.#base = end.gtids;
+  }
+
+  /** Waits, and looks now and then whether what the chunk at the head waits for can still come. */
+  async #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!condition()) {
+      const cancel = clock.after(LOOK_AGAIN_MS, () => this.#moved.notify());
+      const sinceMs = clock.nowMs();
+      try {
+        await this.#moved.wait(signal);
+      } finally {
+        cancel();
+      }
+      if (!condition() && clock.nowMs() - sinceMs >= LOOK_AGAIN_MS) await this.#lookAgain(signal);
+    }
+  }
+
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const { source } = this.#options;
+    const [head] = this.#ready;
+    const missing = head?.window.missing ?? "";
+    if (head === undefined || missing === "") return;
+    const still = await this.#asking("Asking what is committed", signal, () =>
+      source.stillThere(missing, signal),
+    );
+    head.window.close(still);
+    this.changed.notify();
+  }
+
+  async #readNext(signal: AbortSignal): Promise<void> {
+    const turn = this.#turn;
+    const from = this.#cursor;
+    const table = this.#tables[from.table] ?? "";
+    const { chunk, window } = await this.#asking(`Reading existing rows of ${table}`, signal, () =>
+      this.#readChunk(from, table, signal),
+    );
+    if (chunk === "key-changed") {
+      const { logger } = this.#options;
+      logger.warn({ table }, "the table has another primary key now: its copy begins anew");
+      this.#cursor = { ...from, key: null, rows: 0, redo: null };
+      return;
+    }
+    const ready = this.#readyOf({ from, table, window }, chunk);
+    if (turn === this.#turn && from.redo === null && ready.key !== null) {
+      await this.#options.announce(table, ready.key, signal);
+    }
+    if (turn !== this.#turn) {
+      this.#open.delete(window);
+      return;
+    }
+    this.#cursor = ready.next;
+    this.#ready.push(ready);
+    this.changed.notify();
+  }
+
+  /** One attempt, with a window of its own. */
+  async #readChunk(
+    from: Cursor,
+    table: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly chunk: Chunk | "key-changed" | undefined; readonly window: Window }> {
+    const { source, handedOut, size, windowed, clock } = this.#options;
+    const window = new Window(table);
+    this.#open.add(window);
+    const seen = joinSets(this.#base ?? "", handedOut.gtids);
+    try {
+      if (windowed) await source.caughtUp(seen, signal);
+      const startMs = clock.nowMs();
+      const request = { table, after: from.key, until: from.redo, limit: size.rows };
+      const chunk = await source.read(request, signal);
+      if (chunk !== undefined) size.note({ ...sizeOf(chunk), ms: clock.nowMs() - startMs });
+      window.close(windowed ? await source.seenBeside(seen, signal) : "");
+      return { chunk, window };
+    } catch (thrown) {
+      this.#open.delete(window);
+      if (thrown instanceof KeyChanged) return { chunk: "key-changed", window };
+      source.close();
+      throw thrown;
+    }
+  }
+
+  #readyOf(
+    { from, table, window }: Pick<Ready, "from" | "table" | "window">,
+    chunk: Chunk | undefined,
+  ): Ready {
+    const common = { table, window, from, rowsBefore: from.rows };
+    const nextTable = this.#startOf(from.table + 1);
+    if (chunk === undefined) {
+      this.#options.logger.warn({ table }, "the table is gone: nothing of it is left to copy");
+      return { ...common, batches: [], key: from.key, isLast: true, next: nextTable };
+    }
+    const { batches, isLast } = chunk;
+    const lastKey = batches.at(-1)?.key ?? from.key;
+    if (isLast && from.redo === null) {
+      return { ...common, batches, key: lastKey, isLast: true, next: nextTable };
+    }
+    const key = isLast ? from.redo : lastKey;
+    const rows = from.rows + sizeOf(chunk).rows;
+    const next = { ...from, key, rows, redo: isLast ? null : from.redo };
+    return { ...common, batches, key, isLast: false, next };
+  }
+
+  #startOf(table: number): Cursor {
+    const known = this.#options.state.tables[this.#tables[table] ?? ""];
+    const { key = null, until = null, rows = 0 } = known ?? {};
+    return { table, key, rows, redo: until };
+  }
+
+  #asking<T>(doing: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    const { clock, logger, troubles } = this.#options;
+    return retrying(attempt, { clock, logger, signal, doing, troubles });
+  }
+}
+
+function sizeOf({ batches }: Chunk): { rows: number; bytes: number } {
+  let rows = 0;
+  let bytes = 0;
+  for (const batch of batches) {
+    rows += batch.rows.count;
+    bytes += batch.rows.bytes;
+  }
+  return { rows, bytes };
+}

@@ -1,0 +1,192 @@
+/**
+ * The stream with the existing rows in it: what the pipeline reads in place of the stream alone.
+ *
+ *   stream  ──entries──▶ ┬─ noted by the copier's windows ─▶ numbered ─▶ pipeline
+ *   copier  ──chunks───▶ ╯  between two transactions
+ *
+ * Rows of a chunk have the mark of the last entry of the stream, with how far the copy is then.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Change, Entry, RowsOrigin, Transaction } from "../core/entry.ts";
+import type { Rows } from "../core/rows.ts";
+import type { SnapshotStep } from "../core/snapshot-state.ts";
+import type { Copier, ReadyChunk } from "./copier.ts";
+import type { HandedOut } from "./handed-out.ts";
+
+export interface EntrySource {
+  entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined>;
+}
+
+export interface InterleavedOptions {
+  readonly stream: EntrySource;
+  readonly copier: Copier;
+  readonly handedOut: HandedOut;
+  /** Part of the ids of the rows. */
+  readonly run: string;
+  readonly serverId: number;
+  readonly clock: Clock;
+  /** Told of each chunk that is handed out, with how many of its rows. */
+  readonly onChunk?: (chunk: ReadyChunk, rows: number) => void;
+}
+
+/** As for runs of changed rows: what one costs beside its bytes. */
+const CHANGE_BYTES = 768;
+
+type Pulled = IteratorResult<readonly Entry[], void>;
+
+export class Interleaved implements EntrySource {
+  readonly #options: InterleavedOptions;
+  readonly #transaction: Transaction;
+  #seq = 0;
+
+  constructor(options: InterleavedOptions) {
+    this.#options = options;
+    this.#transaction = { id: `snapshot/${options.run}`, gtid: undefined, thread: undefined };
+  }
+
+  /** Ends when the signal aborts; throws what the stream throws, or the copier. */
+  async *entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
+    const ended = new AbortController();
+    const either = AbortSignal.any([signal, ended.signal]);
+    const reading = this.#options.stream.entries(either);
+    const copying = this.#options.copier.run(either);
+    try {
+      yield* this.#both(reading, copying, either);
+      for await (const entries of { [Symbol.asyncIterator]: () => reading }) {
+        yield entries.map(entry => this.#numbered(entry));
+      }
+    } finally {
+      ended.abort();
+      await copying.catch(() => undefined);
+    }
+  }
+
+  /** Until everything is copied, or the stream ends. */
+  async *#both(
+    reading: AsyncGenerator<readonly Entry[], void, undefined>,
+    copying: Promise<void>,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Entry[], void, undefined> {
+    const { copier } = this.#options;
+    const found: { pulled?: Pulled | undefined; fault?: { readonly thrown: unknown } } = {};
+    const fail = (thrown: unknown): void => {
+      found.fault ??= { thrown };
+      copier.changed.notify();
+    };
+    copying.catch(fail);
+    const pull = (): void => {
+      found.pulled = undefined;
+      const arrive = (pulled: Pulled): void => {
+        found.pulled = pulled;
+        copier.changed.notify();
+      };
+      reading.next().then(arrive, fail);
+    };
+    pull();
+    for (;;) {
+      yield* this.#takeChunks();
+      const { pulled, fault } = found;
+      if (pulled !== undefined) {
+        if (pulled.done === true) return;
+        yield* this.#pass(pulled.value);
+        if (copier.isFinished) return;
+        pull();
+      } else if (fault !== undefined) {
+        // Told to end, the copier does so with the signal's reason; the stream just ends.
+        if (signal.aborted) return;
+        throw fault.thrown;
+      } else {
+        await copier.changed.wait(signal).catch(() => undefined);
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  /** Entries of the stream, and chunks whose place is between them. */
+  *#pass(entries: readonly Entry[]): Generator<readonly Entry[], void, undefined> {
+    const { copier } = this.#options;
+    let out: Entry[] = [];
+    for (const entry of entries) {
+      copier.note(entry);
+      out.push(this.#numbered(entry));
+      for (const rows of this.#takeChunks()) {
+        yield out;
+        out = [];
+        yield rows;
+      }
+    }
+    if (out.length > 0) yield out;
+  }
+
+  *#takeChunks(): Generator<readonly Entry[], void, undefined> {
+    for (;;) {
+      const chunk = this.#options.copier.take();
+      if (chunk === undefined) return;
+      yield this.#entriesOf(chunk);
+    }
+  }
+
+  #numbered(entry: Entry): Entry {
+    const seq = this.#seq;
+    this.#seq += 1;
+    return entry.seq === seq ? entry : { ...entry, seq };
+  }
+
+  /** One for each batch, and one at least: the last says where the copy stands behind the chunk. */
+  #entriesOf(chunk: ReadyChunk): readonly Entry[] {
+    const { batches, rowsBefore, table } = chunk;
+    const last = batches.length - 1;
+    let rows = rowsBefore;
+    let entered = 0;
+    const entries = (batches.length === 0 ? [undefined] : batches).map((batch, index): Entry => {
+      const changes = batch === undefined ? [] : this.#changesOf(chunk, batch.rows, rows);
+      rows += batch?.rows.count ?? 0;
+      for (const { count } of changes) entered += count;
+      const isEnd = batch === undefined || index === last;
+      return this.#entry(changes, batch?.rows.bytes ?? 0, {
+        table,
+        rows,
+        key: isEnd ? chunk.key : batch.key,
+        done: isEnd && chunk.isLast,
+        endsTails: isEnd && chunk.endsTails,
+      });
+    });
+    this.#options.onChunk?.(chunk, entered);
+    return entries;
+  }
+
+  #entry(changes: readonly Change[], rowBytes: number, snapshot: SnapshotStep): Entry {
+    const { mark } = this.#options.handedOut;
+    const seq = this.#seq;
+    this.#seq += 1;
+    return {
+      seq,
+      bytes: changes.length === 0 ? 0 : rowBytes + changes.length * CHANGE_BYTES,
+      changes,
+      mark: { ...mark, gtids: [], anonymous: false, statement: false, eventTimeS: 0, snapshot },
+    };
+  }
+
+  /** The rows that the stream did not change meanwhile, as runs. */
+  #changesOf({ window }: ReadyChunk, rows: Rows, numberOfFirst: number): readonly Change[] {
+    const { serverId, clock, handedOut } = this.#options;
+    const { file, position } = handedOut.mark.boundary;
+    const timestampS = Math.floor(clock.wallMs() / 1000);
+    const origin: RowsOrigin = { file, position, serverId, timestampS };
+    const changes: Change[] = [];
+    const add = (first: number, end: number): void => {
+      if (first === end) return;
+      const firstNumber = numberOfFirst + first;
+      const run = { rows, first, count: end - first, firstNumber, endsTransaction: false };
+      changes.push({ transaction: this.#transaction, origin, ...run });
+    };
+    let first = 0;
+    for (let row = 0; row < rows.count; row += 1) {
+      if (!window.hasChanged(rows, row)) continue;
+      add(first, row);
+      first = row + 1;
+    }
+    add(first, rows.count);
+    return changes;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Chunks from a MySQL server, over one connection that is kept for as long as it lasts.
+ *
+ * A commit can be seen before its GTID joins gtid_executed; until then it is in gtid_owned. So what a SELECT
+ * may have seen is what was in either afterwards, gtid_owned being asked first.
+ */
+import type { Connection } from "mysql2/promise";
+import { mysqlError } from "../binlog/mysql-errors.ts";
+import { asker, text, type Ask } from "../binlog/statement-answers.ts";
+import type { Clock } from "../core/clock.ts";
+import { TidemarkError } from "../core/errors.ts";
+import { partsOf } from "../core/rows.ts";
+import type { SnapshotKey } from "../core/snapshot-state.ts";
+import {
+  KeyChanged,
+  type Batch,
+  type Chunk,
+  type ChunkRequest,
+  type ChunkSource,
+  type StreamEnd,
+} from "./chunk-source.ts";
+import { joinSets } from "./handed-out.ts";
+import type { RowColumn } from "./row-columns.ts";
+import { keyLiteral, rowKey, type RowKey } from "./row-key.ts";
+import { readRows, ROW_SESSION, TableChanged } from "./row-reader.ts";
+import { selectStatement } from "./row-select.ts";
+import { describeTable, type RowTable } from "./row-table.ts";
+
+export interface MysqlChunksOptions {
+  /** The signal ends the connection. */
+  readonly connect: (signal: AbortSignal) => Promise<Connection>;
+  /** Asks the server that is streamed from. */
+  readonly end: () => Promise<StreamEnd>;
+  readonly rowBytesMax: number;
+  readonly clock: Clock;
+}
+
+interface Session {
+  readonly connection: Connection;
+  readonly ask: Ask;
+  readonly closing: AbortController;
+  /** Described once, until something may have changed. */
+  readonly tables: Map<string, RowTable>;
+}
+
+const CATCH_UP_S = 1;
+
+export class MysqlChunks implements ChunkSource {
+  readonly #options: MysqlChunksOptions;
+  #session: Promise<Session> | undefined;
+
+  constructor(options: MysqlChunksOptions) {
+    this.#options = options;
+  }
+
+  end(): Promise<StreamEnd> {
+    return this.#options.end();
+  }
+
+  async caughtUp(gtids: string, signal: AbortSignal): Promise<void> {
+    if (gtids === "") return;
+    for (;;) {
+      const [row] = await this.#ask("what it has executed", signal, [
+        `SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ${CATCH_UP_S}) AS late`,
+        [gtids],
+      ]);
+      if (Number(row?.["late"]) === 0) return;
+      signal.throwIfAborted();
+    }
+  }
+
+  async seenBeside(gtids: string, signal: AbortSignal): Promise<string> {
+    const seen = await this.#seen(signal);
+    return this.#subtract(seen, gtids, signal);
+  }
+
+  async stillThere(gtids: string, signal: AbortSignal): Promise<string> {
+    const gone = await this.#subtract(gtids, await this.#seen(signal), signal);
+    return this.#subtract(gtids, gone, signal);
+  }
+
+  async #seen(signal: AbortSignal): Promise<string> {
+    const doing = "what it has executed";
+    const [first] = await this.#ask(doing, signal, ["SELECT @@GLOBAL.gtid_owned AS owned", []]);
+    const [second] = await this.#ask(doing, signal, [
+      "SELECT @@GLOBAL.gtid_executed AS executed",
+      [],
+    ]);
+    return joinSets(ownedSet(text(first, "owned")), compact(text(second, "executed")));
+  }
+
+  async #subtract(set: string, taken: string, signal: AbortSignal): Promise<string> {
+    const [row] = await this.#ask("a comparison of GTID sets", signal, [
+      "SELECT GTID_SUBTRACT(?, ?) AS rest",
+      [set, taken],
+    ]);
+    return compact(text(row, "rest"));
+  }
+
+  async read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk | undefined> {
+    try {
+      return await this.#read(request, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TableChanged)) throw thrown;
+    }
+    const session = await this.#open(signal);
+    session.tables.clear();
+    try {
+      return await this.#read(request, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TableChanged)) throw thrown;
+      const message = `Table ${request.table} is being changed.`;
+      throw new TidemarkError("SOURCE_UNAVAILABLE", message, { cause: thrown });
+    }
+  }
+
+  async #read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk | undefined> {
+    const { clock, rowBytesMax } = this.#options;
+    const { limit } = request;
+    const { connection, ask, tables } = await this.#open(signal);
+    const doing = `the rows of ${request.table}`;
+    const table = tables.get(request.table) ?? (await described(ask, request.table, doing));
+    if (table === undefined) return undefined;
+    if (table.index === undefined) throw notCopied(request.table);
+    tables.set(request.table, table);
+    const after = request.after === null ? undefined : keyOf(table, request.after);
+    const where = request.until === null ? undefined : upTo(table, keyOf(table, request.until));
+    const statement = selectStatement(table, { after, limit, where });
+    const batches: Batch[] = [];
+    let count = 0;
+    const answer = readRows({ connection, clock, rowBytesMax }, { table, statement }, signal);
+    for await (const rows of answer) {
+      batches.push({ rows, key: named(table, rowKey(table, rows, rows.count - 1)) });
+      count += rows.count;
+    }
+    return { shape: table.shape, batches, isLast: count < limit };
+  }
+
+  close(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    void session?.then(
+      ({ closing }) => closing.abort(),
+      () => undefined,
+    );
+  }
+
+  async #ask(
+    doing: string,
+    signal: AbortSignal,
+    [sql, values]: readonly [string, readonly string[]],
+  ): ReturnType<Ask> {
+    const { ask } = await this.#open(signal);
+    try {
+      return await ask(sql, values);
+    } catch (thrown) {
+      throw mysqlError(thrown, doing);
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<Session> {
+    this.#session ??= this.#connect(signal);
+    try {
+      return await this.#session;
+    } catch (thrown) {
+      this.#session = undefined;
+      throw mysqlError(thrown, "existing rows");
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<Session> {
+    const closing = new AbortController();
+    const connection = await this.#options.connect(AbortSignal.any([signal, closing.signal]));
+    const ask = asker(connection);
+    await ask(ROW_SESSION);
+    return { connection, ask, closing, tables: new Map() };
+  }
+}
+
+async function described(ask: Ask, id: string, doing: string): Promise<RowTable | undefined> {
+  const [database, name] = partsOf(id);
+  try {
+    return await describeTable(ask, { database, name }, false);
+  } catch (thrown) {
+    throw mysqlError(thrown, doing);
+  }
+}
+
+/** What cannot be copied without a lock. */
+export function notCopied(table: string): TidemarkError {
+  return new TidemarkError(
+    "CONFIG_INVALID",
+    `The existing rows of ${table} cannot be copied: it has no primary key of whole columns. Give it one, ` +
+      `or leave it out: add "!${table}" to source.snapshot.tables.`,
+  );
+}
+
+function keyNames({ shape: { columns, primaryKey } }: RowTable): readonly string[] {
+  return primaryKey.map(index => columns[index]?.name ?? "");
+}
+
+function named(table: RowTable, key: RowKey): SnapshotKey {
+  return Object.fromEntries(keyNames(table).map((name, i) => [name, key[i] ?? ""]));
+}
+
+/** @throws KeyChanged if it is of other columns. */
+function keyOf(table: RowTable, key: SnapshotKey): RowKey {
+  const names = keyNames(table);
+  if (names.length !== Object.keys(key).length) throw new KeyChanged();
+  return names.map(name => {
+    const value = key[name];
+    if (value === undefined) throw new KeyChanged();
+    return value;
+  });
+}
+
+/** The row with this key, and those in front of it. */
+function upTo({ shape, columns }: RowTable, key: RowKey): string {
+  const parts = shape.primaryKey.map(index => columns[index] as RowColumn);
+  const values = parts.map((column, i) => keyLiteral(column, key[i] ?? ""));
+  const last = parts.length - 1;
+  const ranges = parts.map((column, i) => {
+    const same = parts.slice(0, i).map((before, j) => `${nameOf(before)} = ${values[j]}`);
+    return `(${[...same, `${nameOf(column)} ${i === last ? "<=" : "<"} ${values[i]}`].join(" AND ")})`;
+  });
+  return ranges.join(" OR ");
+}
+
+function nameOf({ column }: RowColumn): string {
+  return `t.\`${column.name.replaceAll("`", "``")}\``;
+}
+
+/** `uuid:17#42,uuid:18#43`: each with the threads that own it. */
+function ownedSet(owned: string): string {
+  return compact(owned).replace(/#\d+/g, "");
+}
+
+function compact(gtids: string): string {
+  return gtids.replace(/\s/g, "");
+}

@@ -1,0 +1,44 @@
+/** The snapshot's part of the checkpoint in the making. */
+import type { NextOffsets } from "../core/checkpoint.ts";
+import { assert } from "../core/errors.ts";
+import {
+  NOTHING_COPIED,
+  type SnapshotKey,
+  type SnapshotState,
+  type SnapshotStep,
+  type SnapshotTable,
+} from "../core/snapshot-state.ts";
+
+export class SnapshotProgress {
+  #head: Pick<SnapshotState, "run" | "patterns"> | undefined;
+  #tables = new Map<string, SnapshotTable>();
+  #tails: NextOffsets | null = null;
+
+  begin(state: SnapshotState | null): void {
+    this.#head = state ?? undefined;
+    this.#tables = new Map(Object.entries(state?.tables ?? {}));
+    this.#tails = state?.tails ?? null;
+  }
+
+  /** Rows of the table up to this key will be sent. Must be in the commit log before they are. */
+  announce(table: string, until: SnapshotKey): void {
+    this.#tables.set(table, { ...(this.#tables.get(table) ?? NOTHING_COPIED), until });
+  }
+
+  /** To be called in the order of the queue. */
+  release({ table, rows, key, done, endsTails }: SnapshotStep): void {
+    const known = this.#tables.get(table);
+    assert(known !== undefined, `no snapshot of ${table} was planned`);
+    this.#tables.set(table, { rows, key, done, until: done ? null : known.until });
+    if (endsTails || this.#isFinished) this.#tails = null;
+  }
+
+  get #isFinished(): boolean {
+    return [...this.#tables.values()].every(({ done }) => done);
+  }
+
+  get state(): SnapshotState | null {
+    if (this.#head === undefined) return null;
+    return { ...this.#head, tables: Object.fromEntries(this.#tables), tails: this.#tails };
+  }
+}

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import type { SnapshotStep } from "../../src/core/snapshot-state.ts";
+import { SnapshotProgress } from "../../src/watcher/snapshot-progress.ts";
+
+const NOTHING = { rows: 0, key: null, until: null, done: false };
+const TAILS = { topic: { "0": 5 } };
+
+function progress(): SnapshotProgress {
+  const progress = new SnapshotProgress();
+  progress.begin({ run: "1", patterns: [], tables: { a: NOTHING, b: NOTHING }, tails: TAILS });
+  return progress;
+}
+
+function step(more: Partial<SnapshotStep>): SnapshotStep {
+  return { table: "a", rows: 10, key: { id: "10" }, done: false, endsTails: false, ...more };
+}
+
+describe("the snapshot in a checkpoint", () => {
+  test("is null where none was ever wanted", () => {
+    expect(new SnapshotProgress().state).toBeNull();
+  });
+
+  test("knows up to where rows may be sent until they are released", () => {
+    const copy = progress();
+    copy.announce("a", { id: "20" });
+    copy.release(step({}));
+    expect(copy.state?.tables["a"]).toEqual({
+      ...{ rows: 10, key: { id: "10" }, until: { id: "20" } },
+      done: false,
+    });
+    copy.release(step({ rows: 20, key: { id: "20" }, done: true }));
+    expect(copy.state?.tables["a"]).toMatchObject({ until: null, done: true });
+  });
+
+  test("keeps the tails until all that may have been sent is passed, or all is copied", () => {
+    const copy = progress();
+    copy.release(step({}));
+    expect(copy.state?.tails).toEqual(TAILS);
+    copy.release(step({ endsTails: true }));
+    expect(copy.state?.tails).toBeNull();
+    const other = progress();
+    for (const table of ["a", "b"]) other.release(step({ table, done: true }));
+    expect(other.state?.tails).toBeNull();
+  });
+});
