@@ -135,7 +135,7 @@ export const JSON_AS_TEXT = 0xff;
 export function jsonForm(prefix: number): StoredForm {
   const writeJson: NonNullable<StoredForm["writeJson"]> = (out, data, start, length) => {
     if (length > 0 && data[start] === JSON_AS_TEXT) {
-      out.any(data.toString("utf8", start + 1, start + length));
+      out.utf8(data, start + 1, start + length);
     } else writeJsonText(out, data, start, start + length);
   };
   const text: Text = (data, start, length) =>

@@ -65,6 +65,10 @@ class PlainText implements JsonTextTarget {
   any(text: string): void {
     this.content += text;
   }
+
+  utf8(bytes: Buffer, start: number, end: number): void {
+    this.content += bytes.toString("utf8", start, end);
+  }
 }
 
 /**

@@ -148,6 +148,8 @@ export interface JsonTextTarget {
   string(bytes: Buffer, start: number, end: number): void;
   /** Anything else, as it stands in the text. */
   any(text: string): void;
+  /** The same in UTF-8, from `start` to before `end`. */
+  utf8(bytes: Buffer, start: number, end: number): void;
 }
 
 /** Cells where MySQL put them. Of each cell `index` holds two numbers: start, and length or a mark. */

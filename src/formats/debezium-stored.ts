@@ -32,7 +32,7 @@ export function storedWriter(column: Column, form: StoredForm): StoredWriter | u
         text && ((json, data, start, length) => json.ascii(realText(text(data, start, length))))
       );
     case "decimal":
-      return text && decimal(column, form.size, text);
+      return text === undefined ? writeUtf8 : decimal(column, form.size, text);
     case "char":
     case "varchar":
     case "text":

@@ -25,4 +25,8 @@ export class JsonInString implements JsonTextTarget {
   any(text: string): void {
     this.#json.content(text);
   }
+
+  utf8(bytes: Buffer, start: number, end: number): void {
+    this.#json.bytes(bytes, start, end);
+  }
 }

@@ -146,7 +146,7 @@ export class JsonWriter {
   string(bytes: Uint8Array, from = 0, to = bytes.length): void {
     this.#reserve(1);
     this.#buffer[this.#end++] = QUOTE;
-    this.#content(bytes, from, to);
+    this.bytes(bytes, from, to);
     this.byte(QUOTE);
   }
 
@@ -168,7 +168,7 @@ export class JsonWriter {
       if (code >= 0x80) {
         this.#end = end;
         const rest = Buffer.from(content.slice(i));
-        this.#content(rest, 0, rest.length);
+        this.bytes(rest, 0, rest.length);
         return;
       }
       if (kinds[code] === PLAIN) {
@@ -181,8 +181,8 @@ export class JsonWriter {
     this.#end = end;
   }
 
-  /** What stands in a string. */
-  #content(bytes: Uint8Array, from: number, to: number): void {
+  /** A part of what stands in a string, as UTF-8 bytes from `from` to before `to`. */
+  bytes(bytes: Uint8Array, from: number, to: number): void {
     this.#reserve(6 * (to - from)); // The longest escape of one byte is six: \u0000.
     const buffer = this.#buffer;
     let end = this.#end;
@@ -201,7 +201,7 @@ export class JsonWriter {
       } else {
         this.#end = end;
         const valid = Buffer.from(decoder.decode(bytes.subarray(i, to)));
-        this.#content(valid, 0, valid.length);
+        this.bytes(valid, 0, valid.length);
         return;
       }
     }
