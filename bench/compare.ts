@@ -16,7 +16,7 @@ export interface CompareResult {
 }
 
 /** Debezium leaves it to the broker to make its topics; what the broker took, it stamps. */
-const brokerProperties = {
+export const brokerProperties = {
   "auto.create.topics.enable": "true",
   "log.message.timestamp.type": "LogAppendTime",
 };

@@ -4,7 +4,8 @@ import { Consumer } from "../test/verify/consumer.ts";
 import type { Counts } from "./workload.ts";
 
 export interface Contents {
-  readonly counts: Counts;
+  /** `r`: rows that were read. */
+  readonly counts: Counts & { readonly r: number };
   /** Of keys, operations and rows, in their order: equal if the messages are, but for source and times. */
   readonly digest: string;
   /** From the first record to the last, by the broker's clock. */
@@ -14,13 +15,13 @@ export interface Contents {
 type Row = { readonly tags: string } | null;
 
 interface Envelope {
-  readonly op: "c" | "u" | "d";
+  readonly op: "c" | "u" | "d" | "r";
   readonly before: Row;
   readonly after: Row;
 }
 
 export async function readContents(brokers: readonly string[], topic: string): Promise<Contents> {
-  const counts = { c: 0, u: 0, d: 0, tombstones: 0 };
+  const counts = { c: 0, u: 0, d: 0, r: 0, tombstones: 0 };
   const digest = createHash("sha256");
   let [firstMs, lastMs] = [Infinity, -Infinity];
   const consumer = new Consumer(brokers, name => name === topic);

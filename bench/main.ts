@@ -9,6 +9,7 @@ import { benchLatency } from "./latency.ts";
 import { benchMemory } from "./memory.ts";
 import { isPublished, parseOptions, usage, type BenchOptions } from "./options.ts";
 import { record } from "./results.ts";
+import { benchSnapshot } from "./snapshot.ts";
 import { benchStart } from "./start.ts";
 
 async function main(): Promise<void> {
@@ -46,6 +47,8 @@ function measured(options: BenchOptions, say: (text: string) => void): Promise<o
       return benchStart(options, say);
     case "compare":
       return benchCompare(options, say);
+    case "snapshot":
+      return benchSnapshot(options, say);
     case "memory":
       return benchMemory(options, say);
     case "kafka":

@@ -16,6 +16,7 @@ import {
   type BenchServers,
 } from "./pipeline.ts";
 import { rounded } from "./round.ts";
+import { fillOrders } from "./workload.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { KafkaTarget } from "./target.ts";
 
@@ -136,15 +137,7 @@ async function count(target: KafkaTarget): Promise<number> {
 }
 
 async function writeMillion({ connection }: Servers): Promise<number> {
-  const digits =
-    "SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
-    "UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
-  await connection.query(
-    `INSERT INTO bench.orders (customer_id, status, amount, note, tags, weight, flags, created_at)
-     WITH d AS (${digits})
-     SELECT 4711, 'paid', 1234.56, repeat('x', 30), '{"src": "web"}', 12.5, 'a', now(6)
-     FROM d a, d b, d c, d d, d e, d f`,
-  );
+  await fillOrders(connection, MILLION);
   return MILLION;
 }
 

@@ -60,6 +60,7 @@ export interface PipelineSetup {
   readonly tables?: readonly string[];
   readonly queue?: Readonly<Record<string, unknown>>;
   readonly start?: "latest" | "earliest";
+  readonly snapshot?: Readonly<Record<string, unknown>>;
 }
 
 export type NodeOptions = Pick<BenchOptions, "nodeArgs" | "profile">;
@@ -72,12 +73,12 @@ export function nodeArgsOf({ nodeArgs = [], profile }: Partial<NodeOptions>) {
 
 export function makePipeline(setup: PipelineSetup): Tidemark {
   const { name, bundle, folder, target, nodeArgs = [], tables = ["bench.orders"], queue } = setup;
-  const { start = "latest" } = setup;
+  const { start = "latest", snapshot } = setup;
   const { host, port } = setup.mysql;
   return new Tidemark({
     ...{ bundle, folder, nodeArgs },
     config: {
-      source: { host, port, ...cdcUser, start },
+      source: { host, port, ...cdcUser, start, ...(snapshot && { snapshot }) },
       ...(queue === undefined ? {} : { queue }),
       pipelines: [{ name, tables, ...target.settings }],
       log: { format: "text" },
@@ -103,5 +104,6 @@ export async function openSource({ host, port, user, password }: Mysql): Promise
   await prepareOrders(connection);
   await connection.query("CREATE USER ? IDENTIFIED BY ?", [cdcUser.user, cdcUser.password]);
   await connection.query("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ?", [cdcUser.user]);
+  await connection.query("GRANT SELECT ON bench.* TO ?", [cdcUser.user]);
   return connection;
 }

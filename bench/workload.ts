@@ -56,6 +56,19 @@ export async function loadOrders(connection: Connection, transactions: number): 
   await connection.query("CALL load_orders(?, ?)", [transactions, ROWS_PER_TRANSACTION]);
 }
 
+/** One transaction of so many rows, a million at most. */
+export async function fillOrders(connection: Connection, rows: number): Promise<void> {
+  const digits =
+    "SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
+    "UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
+  await connection.query(
+    `INSERT INTO bench.orders (customer_id, status, amount, note, tags, weight, flags, created_at)
+     WITH d AS (${digits})
+     SELECT 4711, 'paid', 1234.56, repeat('x', 30), '{"src": "web"}', 12.5, 'a', now(6)
+     FROM d a, d b, d c, d d, d e, d f LIMIT ${rows}`,
+  );
+}
+
 type Row = Readonly<Record<string, unknown>>;
 
 /** One row in so many is compared with the table. */

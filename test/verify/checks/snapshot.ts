@@ -5,11 +5,13 @@ import { handover } from "./handover.ts";
 import { privileges } from "./privileges.ts";
 import { purge } from "./purge.ts";
 import { schema } from "./schema.ts";
+import { snapshotSpeed } from "./snapshot-speed.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
   schema,
   handover,
+  speed: snapshotSpeed,
   xa,
   failover,
   purge,
