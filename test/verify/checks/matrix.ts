@@ -48,7 +48,7 @@ async function judge(version: MysqlVersion, metadata: Metadata): Promise<Judgeme
     );
     const charsets = sets.flatMap(({ name }) => (name && name !== "binary" ? [name] : []));
     const cases = [...casesOf(version), ...textCasesOf(charsets)];
-    for (const [i, one] of cases.entries()) await fill(source, `t${i}`, one);
+    for (const [i, one] of cases.entries()) await fillTypes(source, `t${i}`, one);
     const answers = [];
     for (const [i, one] of cases.entries()) answers.push(await ask(source, `t${i}`, one));
     const messages = byTable(await source.messages());
@@ -70,7 +70,7 @@ async function judge(version: MysqlVersion, metadata: Metadata): Promise<Judgeme
 }
 
 /** A column behind the one in question shows whether that was read to its very end. */
-async function fill(source: TypesSource, table: string, one: TypeCase): Promise<void> {
+export async function fillTypes(source: TypesSource, table: string, one: TypeCase): Promise<void> {
   const other = one.isGenerated ? "source VARCHAR(40) CHARACTER SET utf8mb4, " : "";
   const filled = one.isGenerated ? "source" : "v";
   const rows = [...one.values, "NULL"].map((value, id) => `(${id}, ${value}, 7)`);

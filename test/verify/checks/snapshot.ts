@@ -6,9 +6,11 @@ import { privileges } from "./privileges.ts";
 import { purge } from "./purge.ts";
 import { schema } from "./schema.ts";
 import { snapshotSpeed } from "./snapshot-speed.ts";
+import { snapshotValues } from "./snapshot-values.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
+  values: snapshotValues,
   schema,
   handover,
   speed: snapshotSpeed,

@@ -2,6 +2,7 @@
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { startMysql, type Mysql, type MysqlVersion } from "../../../tools/services/services.ts";
 import { cdcUser } from "../servers.ts";
+import { until } from "../wait.ts";
 import { FileRun, type BinlogPosition, type Envelope } from "./file-run.ts";
 
 export type Metadata = "FULL" | "MINIMAL";
@@ -64,6 +65,25 @@ export class TypesSource {
       const messages = await run.until(isLast, READ_TIMEOUT_MS);
       await run.product.terminate();
       return messages.filter(message => !isLast(message));
+    } finally {
+      await run.dispose();
+    }
+  }
+
+  /** Every message of a snapshot of the tables, which have so many rows; and what comes behind it by mistake. */
+  async existing(rows: number): Promise<readonly Envelope[]> {
+    const run = new FileRun(this.mysql, await this.position(), {
+      snapshot: { mode: "initial", quiesced: true },
+    });
+    try {
+      const isThere = (): boolean =>
+        run.messages().length >= rows || run.product.ended !== undefined;
+      await until(isThere, { what: "every row is copied", timeoutMs: READ_TIMEOUT_MS });
+      await this.run("CREATE TABLE behind (id INT PRIMARY KEY)", "INSERT INTO behind VALUES (1)");
+      const isBehind = ({ source }: Envelope): boolean => source.table === "behind";
+      const messages = await run.until(isBehind, READ_TIMEOUT_MS);
+      await run.product.terminate();
+      return messages.filter(message => !isBehind(message));
     } finally {
       await run.dispose();
     }
