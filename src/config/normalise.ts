@@ -184,7 +184,15 @@ function normaliseSource(
       `each pipeline takes the next number, and the last would be above ${SERVER_ID_MAX}`,
     );
   }
-  if (settings.xa === "at_prepare" && settings.snapshot.mode !== "never") {
+  const snapshot = normaliseSnapshot(settings.snapshot);
+  const { host: snapshotHost } = settings.snapshot;
+  if (snapshot.mode !== "never" && snapshotHost !== "" && snapshotHost !== settings.host) {
+    faults.add(
+      ["source", "snapshot", "host"],
+      "rows cannot be read from another server than source.host in this release: leave it out",
+    );
+  }
+  if (settings.xa === "at_prepare" && snapshot.mode !== "never") {
     faults.add(
       ["source", "xa"],
       "at_prepare sends rows before anybody can read them, so existing rows would undo them: use at_commit",
@@ -203,7 +211,7 @@ function normaliseSource(
     tls: readTls({ ...settings.tls, mode }, ["source", "tls"], collector),
     start: normaliseStart(settings.start),
     xa: settings.xa,
-    snapshot: normaliseSnapshot(settings.snapshot),
+    snapshot,
   };
 }
 
@@ -224,8 +232,12 @@ function normaliseHosts(
   return [first, ...others];
 }
 
-function normaliseSnapshot({ batch_rows, ...same }: SnapshotSettings): SnapshotConfig {
-  return { ...same, batchRows: batch_rows === "auto" ? undefined : batch_rows };
+function normaliseSnapshot(settings: SnapshotSettings): SnapshotConfig {
+  const { mode, force, tables, batch_rows, quiesced } = settings;
+  const batchRows = batch_rows === "auto" ? undefined : batch_rows;
+  const same = { tables, batchRows, quiesced };
+  if (mode === "never" || mode === "false") return { mode: "never", ...same };
+  return { mode: force || mode === "always" ? "always" : "initial", ...same };
 }
 
 function normaliseStart(start: SourceSettings["start"]): StartConfig {

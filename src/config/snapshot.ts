@@ -3,6 +3,12 @@ import { z } from "zod";
 import { checked, choice, flag, integer, text } from "./scalars.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 
+/** The last two are what an environment variable such as INITIAL_SNAPSHOT holds. */
+const modeSchema = z.preprocess(
+  value => (typeof value === "boolean" ? String(value) : value),
+  choice(["initial", "always", "never", "true", "false"]),
+);
+
 const ROWS_MAX = 100_000;
 
 const batchRowsSchema = z
@@ -17,12 +23,24 @@ const batchRowsSchema = z
 
 export const snapshotSchema = z
   .strictObject({
-    mode: choice(["initial", "always", "never"])
+    mode: modeSchema
       .default("never")
       .describe(
         "`initial`: the rows that are there are sent once, each with the next changes around it, and a table " +
           "that joins the configuration gets its own. `always`: at each start, once those of the start " +
-          "before are sent. `never`: only changes are sent.",
+          "before are sent. `never`: only changes are sent. `true` and `false` stand for `initial` and `never`.",
+      ),
+    force: flag()
+      .default(false)
+      .describe(
+        "Whether `initial` is `always`: for a switch beside the one that `mode` is set from.",
+      ),
+    host: z
+      .string({ error: "expected text" })
+      .default("")
+      .describe(
+        "Where the rows are read. In this release that is the server whose changes are read: empty, or the same " +
+          "as `source.host`.",
       ),
     tables: z
       .array(checked(text(), tablePatternFault), { error: 'expected a list such as ["shop.*"]' })

@@ -17,7 +17,25 @@ const withoutFiles = (text: string): string =>
     .replaceAll(/^( *)tls:\n(?: +(?:mode|ca|cert|key): .*\n)+/gm, "$1tls: {}\n")
     .replaceAll(/password_file: .*$/gm, "password: x");
 
-test.each(readdirSync(folder))("%s is a valid configuration", name => {
-  const text = readFileSync(join(folder, name), "utf8");
-  expect(parse(withoutFiles(text), { environment }).config.pipelines.length).toBeGreaterThan(0);
+test.each(readdirSync(folder).filter(name => name.endsWith(".yaml")))(
+  "%s is a valid configuration",
+  name => {
+    const text = readFileSync(join(folder, name), "utf8");
+    expect(parse(withoutFiles(text), { environment }).config.pipelines.length).toBeGreaterThan(0);
+  },
+);
+
+test("table-cdc.yaml takes the words of its variables", () => {
+  const text = readFileSync(join(folder, "table-cdc.yaml"), "utf8");
+  const modeOf = (INITIAL_SNAPSHOT: string, FORCE_SNAPSHOT: string): string =>
+    parse(text, { environment: { ...environment, INITIAL_SNAPSHOT, FORCE_SNAPSHOT } }).config.source
+      .snapshot.mode;
+  expect(modeOf("true", "false")).toBe("initial");
+  expect(modeOf("true", "true")).toBe("always");
+  expect(modeOf("false", "true")).toBe("never");
+  expect(modeOf("", "")).toBe("never");
+  const replica = { INITIAL_SNAPSHOT: "true", MYSQL_SNAPSHOT_HOST: "replica.example.com" };
+  expect(() => parse(text, { environment: { ...environment, ...replica } })).toThrow(
+    /source\.snapshot\.host.* another server/s,
+  );
 });

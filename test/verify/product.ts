@@ -48,7 +48,8 @@ export class Product {
   readonly #dir: string;
   readonly #preload: string | undefined;
   readonly #command: readonly string[];
-  readonly #environment: Readonly<Record<string, string>>;
+  /** Added to our own at each start. */
+  readonly environment: Record<string, string>;
   readonly logFile: string;
   #run: Run | undefined;
   #sampler: NodeJS.Timeout | undefined;
@@ -68,7 +69,7 @@ export class Product {
     this.#dir = options.dir;
     this.#preload = options.preload;
     this.#command = options.command ?? ["run", "--config", options.config];
-    this.#environment = options.environment ?? {};
+    this.environment = { ...options.environment };
     this.logFile = join(options.dir, "product.log");
   }
 
@@ -92,7 +93,7 @@ export class Product {
     const args = [...node, this.bundle, ...this.#command];
     const child = spawn(process.execPath, args, {
       cwd: this.#dir,
-      env: { ...process.env, ...this.#environment },
+      env: { ...process.env, ...this.environment },
       stdio: ["ignore", log, log],
     });
     closeSync(log);

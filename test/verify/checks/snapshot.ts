@@ -7,6 +7,7 @@ import { purge } from "./purge.ts";
 import { schema } from "./schema.ts";
 import { snapshotSpeed } from "./snapshot-speed.ts";
 import { snapshotValues } from "./snapshot-values.ts";
+import { seed2 } from "./seed-2.ts";
 import { xa } from "./xa.ts";
 
 export const snapshotChecks = {
@@ -18,4 +19,5 @@ export const snapshotChecks = {
   failover,
   purge,
   privileges,
+  "seed-2": seed2,
 } as const satisfies Record<string, Check>;
