@@ -15,7 +15,7 @@ import { systemClock } from "../core/clock.ts";
 import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
 import { fault, isError, warning, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
-import { retrying } from "../core/retry.ts";
+import { retrying, unlessAborted } from "../core/retry.ts";
 import type { KafkaClientOptions } from "../kafka/client.ts";
 import { replicaUuidOf } from "../kafka/commit-log-topic.ts";
 import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
@@ -195,14 +195,21 @@ async function checkOther(
   needs: SourceNeeds,
 ): Promise<readonly Finding[]> {
   const place = { ...mysqlPlace(options.config), name: `MySQL at ${name}` };
-  const findings = await attempt(options, place, () => server.settingFindings(needs));
-  return findings.map(finding => {
-    if (finding.check === place.check) {
-      if (finding.code !== "SOURCE_UNAVAILABLE") return finding;
-      return warning(finding.check, `${finding.found} It cannot take over.`, finding.fix);
-    }
-    return { ...finding, found: `${name}: ${finding.found}` };
-  });
+  try {
+    // Asked once: to wait for it would leave no time for the rest.
+    const findings = await unlessAborted(() => server.settingFindings(needs), options.signal);
+    return findings.map(finding =>
+      finding.check === place.check ? finding : { ...finding, found: `${name}: ${finding.found}` },
+    );
+  } catch (thrown) {
+    const error = options.signal.aborted
+      ? new TidemarkError(place.unavailable, `${place.name} could not be reached in time.`)
+      : toTidemarkError(thrown);
+    const finding = failure(error, place);
+    if (error.code !== place.unavailable) return [finding];
+    const found = `${name} cannot take over: ${finding.found}`;
+    return [warning(finding.check, found, finding.fix)];
+  }
 }
 
 interface PlaceAsked {

@@ -203,6 +203,11 @@ pipelines: [{ name: a, tables: [a.b], sink: { type: stdout }, commit_log: { type
       "pipelines.shop.sink.delivery: exactly-once is not in this release yet",
     ],
     [
+      "a snapshot where the position is lost",
+      MINIMAL.replace("user: cdc", "user: cdc\n  on_lost_position: snapshot"),
+      "source.on_lost_position: snapshot is not in this release yet; expected stop",
+    ],
+    [
       "a delivery for stdout",
       MINIMAL.replace("type: kafka\n      brokers: [kafka]", "type: stdout\n      delivery: x"),
       "pipelines.shop.sink.delivery: there is no such key",
