@@ -71,6 +71,7 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
   const listed = valueAt(document, ["pipelines"]);
   const items: readonly unknown[] = Array.isArray(listed) ? listed : [];
   checkNames(items, faults);
+  checkHosts(valueAt(document, ["source"]), faults);
   const source = section(sourceSchema, document, "source");
   const queue = section(queueSchema, document, "queue");
   const parsed = items.map(item => pipelineSchema.safeParse(item).data);
@@ -198,7 +199,7 @@ function normaliseSource(
       "at_prepare sends rows before anybody can read them, so existing rows would undo them: use at_commit",
     );
   }
-  const hosts = normaliseHosts(settings, faults);
+  const hosts = normaliseHosts(settings);
   const isHere = hosts.every(({ host }) => isLoopback(host));
   const mode: TlsMode = settings.tls.mode ?? (isHere ? "preferred" : "verify_identity");
   return {
@@ -215,16 +216,22 @@ function normaliseSource(
   };
 }
 
-function normaliseHosts(
-  { host, hosts, port }: SourceSettings,
-  faults: Faults,
-): readonly [HostConfig, ...HostConfig[]] {
-  if (host === undefined && hosts === undefined) {
-    faults.add(["source", "host"], "is required, or hosts");
-  }
-  if (host !== undefined && hosts !== undefined) {
+/** As it is written: whatever else is wrong with the source, one of the two has to be there. */
+function checkHosts(source: unknown, faults: Faults): void {
+  if (!isRecord(source)) return;
+  const isNamed = source["host"] !== undefined;
+  const areNamed = source["hosts"] !== undefined;
+  if (!isNamed && !areNamed) faults.add(["source", "host"], "is required, or hosts");
+  if (isNamed && areNamed) {
     faults.add(["source", "host"], "belongs into hosts, which is there");
   }
+}
+
+function normaliseHosts({
+  host,
+  hosts,
+  port,
+}: SourceSettings): readonly [HostConfig, ...HostConfig[]] {
   const [first = { host: host ?? "", port }, ...others] = (hosts ?? []).map(name => {
     const parsed = parseHost(name);
     return { host: parsed?.host ?? name, port: parsed?.port ?? port };
