@@ -19,6 +19,7 @@ import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
 import { planSnapshot } from "./snapshot-plan.ts";
+import { SnapshotReport } from "./snapshot-report.ts";
 import type { Start } from "./start.ts";
 
 export interface SnapshotStages {
@@ -78,7 +79,7 @@ async function interleaved(stages: SnapshotStages, state: SnapshotState): Promis
   const { serverId, gtidMode, isMariaDb } = await server.inspect();
   const handedOut = new HandedOut(firstMark(start));
   const left = Object.entries(state.tables).flatMap(([id, { done }]) => (done ? [] : [id]));
-  logger.info({ run: state.run, tables: left.length }, "copies the rows that are there");
+  logger.info({ run: state.run, tables: left.length }, "begins to copy the rows that are there");
   const copier = new Copier({
     ...{ state, handedOut, clock, logger, troubles: vitals.sourceTroubles },
     source: new MysqlChunks({
@@ -93,14 +94,12 @@ async function interleaved(stages: SnapshotStages, state: SnapshotState): Promis
       await watcher.claim({}, signal);
     },
   });
-  let tables = left.length;
+  const report = new SnapshotReport({ tables: left.length, clock, logger });
   return new Interleaved({
     ...{ stream: source, copier, handedOut, run: state.run, serverId, clock },
-    onChunk: ({ table, isLast, rowsBefore, batches }) => {
-      if (!isLast) return;
-      tables -= 1;
+    onChunk: ({ table, isLast, rowsBefore, batches }, entered) => {
       const rows = batches.reduce((sum, batch) => sum + batch.rows.count, rowsBefore);
-      logger.info({ table, rows, left: tables }, "copied the rows that were there");
+      report.add({ table, rows, entered, isLast });
     },
   });
 }

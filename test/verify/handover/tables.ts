@@ -29,7 +29,8 @@ export const tables: readonly HandoverTable[] = [
     key: ["word"],
     // Quotes, backslashes and letters beyond 16 bits; the number is what makes them differ.
     keyOf: slot => [
-      `CONCAT(ELT(1 + ${slot} % 5, 'o''clock ', 'ключ "', 'ß\\\\', _utf8mb4 x'f09f8cb5', ''), ${slot})`,
+      `CONVERT(CONCAT(ELT(1 + ${slot} % 5, 'o''clock ', 'ключ "', 'ß\\\\', _utf8mb4 x'f09f8cb5', ''), ${slot})
+        USING utf8mb4) COLLATE utf8mb4_0900_ai_ci`,
     ],
   },
   {

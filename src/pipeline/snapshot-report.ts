@@ -1,0 +1,51 @@
+/** Says in the log how far a copy is: each table when it is done, and a line every few seconds between. */
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/logger.ts";
+
+export interface SnapshotReportOptions {
+  /** Tables that are not copied yet. */
+  readonly tables: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Copied {
+  readonly table: string;
+  /** Of the table, so far. */
+  readonly rows: number;
+  /** Of this chunk. */
+  readonly entered: number;
+  readonly isLast: boolean;
+}
+
+const INTERVAL_MS = 5_000;
+
+export class SnapshotReport {
+  readonly #options: SnapshotReportOptions;
+  #left: number;
+  #rows = 0;
+  #sinceMs: number;
+
+  constructor(options: SnapshotReportOptions) {
+    this.#options = options;
+    this.#left = options.tables;
+    this.#sinceMs = options.clock.nowMs();
+  }
+
+  /** Part of a table was handed out. */
+  add({ table, rows, entered, isLast }: Copied): void {
+    const { clock, logger } = this.#options;
+    this.#rows += entered;
+    if (isLast) {
+      this.#left -= 1;
+      logger.info({ table, rows, tables_left: this.#left }, "copied the rows that were there");
+    }
+    const tookMs = clock.nowMs() - this.#sinceMs;
+    if (tookMs < INTERVAL_MS) return;
+    const rate = Math.round((this.#rows * 1_000) / tookMs);
+    const fields = { table, rows, rows_per_second: rate, tables_left: this.#left };
+    logger.info(fields, "copies the rows that are there");
+    this.#rows = 0;
+    this.#sinceMs = clock.nowMs();
+  }
+}
