@@ -18,7 +18,7 @@ import { Interleaved, type EntrySource } from "../snapshot/interleaved.ts";
 import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
-import { planSnapshot } from "./snapshot-plan.ts";
+import { planSnapshot, withNothingSent } from "./snapshot-plan.ts";
 import { SnapshotReport } from "./snapshot-report.ts";
 import type { Start } from "./start.ts";
 
@@ -50,7 +50,12 @@ export async function withSnapshot(
 ): Promise<EntrySource> {
   const { config, source, progress, clock, logger } = stages;
   const { snapshot } = config.source;
-  if (snapshot.mode === "never") return source;
+  if (snapshot.mode === "never") {
+    // Its tails would grow for ever.
+    const known = progress.snapshot.state;
+    if (known !== null) progress.snapshot.begin(withNothingSent(known));
+    return source;
+  }
   const doing = "Asking MySQL for its tables";
   const plan = await retrying(() => planOf(stages), { clock, logger, signal, doing });
   progress.snapshot.begin(plan);
