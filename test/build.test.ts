@@ -14,6 +14,7 @@ const MUTANTS = [
   "release-past-gap",
   "start-late",
   "no-fence",
+  "no-window",
   "skip-without-compare",
 ];
 

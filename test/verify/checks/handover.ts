@@ -30,6 +30,8 @@ const WHOLE_LOOK_MS = 1_000;
 /** From here on a kill is one at the hand-over. */
 const NEARLY_ALL = 0.96;
 const PATIENCE_MS = 300_000;
+/** What a wrong build has not brought by then, it will not bring. */
+const MUTANT_PATIENCE_MS = 20_000;
 const RSS_MAX_MB = 300;
 
 let serial = 0;
@@ -211,13 +213,15 @@ class Handover {
   }
 
   async #until(condition: () => boolean, what: string, intervalMs = LOOK_MS): Promise<void> {
+    const isMutant = this.#options.mutant !== undefined;
+    const timeoutMs = isMutant && intervalMs === WHOLE_LOOK_MS ? MUTANT_PATIENCE_MS : PATIENCE_MS;
     await until(
       async () => {
         if (this.#product.ended) throw new Error(`Tidemark ended:\n${this.#product.logTail(8)}`);
         await this.#read();
         return condition();
       },
-      { what, timeoutMs: PATIENCE_MS, intervalMs },
+      { what, timeoutMs, intervalMs },
     );
   }
 

@@ -5,6 +5,7 @@ import { brokerAway } from "./broker.ts";
 import type { Check, CheckContext } from "./check.ts";
 import { foreignTail } from "./compacted.ts";
 import { giant } from "./giant.ts";
+import { handover } from "./handover.ts";
 import { sigkillFirst } from "./sigkill-first.ts";
 import { zombieOnce } from "./zombie.ts";
 import { killedAgainAndAgain, type KillOptions } from "./sigkill.ts";
@@ -20,6 +21,7 @@ const campaigns = {
   "release-past-gap": killing({ kills: 5, commitLog: "file", frozenShare: 1 }),
   "start-late": sigkillFirst,
   "no-fence": zombieOnce,
+  "no-window": handover,
   "skip-without-compare": foreignTail,
 } as const satisfies Record<string, Check>;
 
