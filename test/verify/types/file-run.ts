@@ -37,11 +37,12 @@ export class FileRun {
     mysql: Mysql,
     start: "earliest" | BinlogPosition,
     source: Readonly<Record<string, unknown>> = {},
+    tables: readonly string[] = ["types.*"],
   ) {
     this.#dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
     mkdirSync(join(this.#dir, "state"));
     const config = join(this.#dir, CONFIG);
-    writeFileSync(config, JSON.stringify(configOf(mysql, { start, ...source })));
+    writeFileSync(config, JSON.stringify(configOf(mysql, { start, ...source }, tables)));
     const bundle = join(this.#dir, "tidemark.mjs");
     copyFileSync(builtBundle(undefined), bundle);
     this.product = new Product({ bundle, config, dir: this.#dir });
@@ -97,13 +98,17 @@ export class FileRun {
   }
 }
 
-function configOf({ host, port }: Mysql, source: Readonly<Record<string, unknown>>): unknown {
+function configOf(
+  { host, port }: Mysql,
+  source: Readonly<Record<string, unknown>>,
+  tables: readonly string[],
+): unknown {
   return {
     source: { host, port, ...cdcUser, ...source },
     pipelines: [
       {
         name: "types",
-        tables: ["types.*"],
+        tables,
         format: "debezium",
         sink: { type: "file", path: "out.jsonl" },
         commit_log: { type: "file", dir: "state" },
