@@ -6,7 +6,7 @@
  *   └──────────────read from here                          └─ the stream is here
  */
 import type { PreparedGroup } from "../core/checkpoint.ts";
-import { TidemarkError } from "../core/errors.ts";
+import { TidemarkError, type ErrorCode } from "../core/errors.ts";
 import type { Rows } from "../core/rows.ts";
 import { isBefore, type BinlogPlace } from "./binlog-place.ts";
 import type { BinlogEvent, BinlogReader } from "./reader.ts";
@@ -20,6 +20,7 @@ export interface PreparedGroupsOptions {
   readonly open: () => BinlogReader;
 }
 
+const GONE: ReadonlySet<ErrorCode> = new Set(["POSITION_LOST", "POSITION_UNUSABLE"]);
 /** Where the first event of a binlog file begins. */
 const FILE_START = 4;
 
@@ -47,8 +48,10 @@ export class PreparedGroups {
         throw new TidemarkError("POSITION_UNUSABLE", `another transaction stands there`);
       }
     } catch (thrown) {
-      if (!(thrown instanceof TidemarkError) || thrown.code !== "POSITION_UNUSABLE") throw thrown;
-      throw unreadable(xid, `${thrown.message} They were prepared at ${file}:${position}.`, thrown);
+      if (!(thrown instanceof TidemarkError) || !GONE.has(thrown.code)) throw thrown;
+      // The place of the stream itself is not lost: that error would advise to give it up.
+      const reason = `They were prepared at ${file}:${position}, which the server does not have any more.`;
+      throw unreadable(xid, reason, thrown);
     }
     signal.throwIfAborted();
   }
