@@ -42,7 +42,7 @@ export type Scenario = keyof typeof defaultRounds;
 export const scenarios = Object.keys(defaultRounds) as Scenario[];
 
 /** In the order in which `all` runs them. */
-const published = ["compare", "latency", "start", "memory", "decode"] as const;
+const published = ["compare", "snapshot", "latency", "start", "memory", "decode"] as const;
 export type Published = (typeof published)[number];
 
 export function isPublished(scenario: Scenario): scenario is Published {

@@ -9,8 +9,8 @@ type Cell = string | number;
 export function withFigures(page: string, results: Results): string {
   const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (from < 0 || to < from) throw new Error("docs/performance.md has lost its markers");
-  const figures = [beside(results), latency(results), start(results), memory(results)];
-  const text = [BEGIN, ...figures, decode(results), END].join("\n\n");
+  const figures = [beside, snapshot, latency, start, memory, decode].map(part => part(results));
+  const text = [BEGIN, ...figures, END].join("\n\n");
   return page.slice(0, from) + text + page.slice(to + END.length);
 }
 
@@ -46,6 +46,30 @@ function beside({ compare }: Results): string {
     table(
       ["MySQL to a file", "rows/s", "seconds with the start"],
       fileRows.map(([name, of]) => [name, of.rows_per_s, of.seconds_with_start]),
+    ),
+  );
+}
+
+function snapshot({ snapshot: recorded }: Results): string {
+  if (recorded === undefined) return section("Existing rows", "snapshot", undefined);
+  const { rows, rounds, ratio_to_debezium, ratio_to_mysql, ...of } = recorded.result;
+  return section(
+    "Existing rows",
+    "snapshot",
+    recorded,
+    `${count(rows)} rows of a table to Kafka, medians of ${rounds} rounds. Tidemark has ` +
+      `**${ratio_to_debezium} times** the speed of Debezium Server's snapshot, and ${ratio_to_mysql} of that ` +
+      "with which `mysql --quick` reads the same rows and delivers them nowhere.",
+    table(
+      ["existing rows to Kafka", "rows/s", "CPU s with the start", "peak MB"],
+      [
+        ["Tidemark", of.tidemark_rows_per_s, of.cpu_with_start_s, of.peak_rss_mb],
+        [
+          ...["Debezium Server, its defaults", of.debezium_rows_per_s],
+          ...[of.debezium_cpu_with_start_s, of.debezium_peak_rss_mb],
+        ],
+        ["`mysql --quick`, to nowhere", of.mysql_rows_per_s, "–", "–"],
+      ],
     ),
   );
 }

@@ -12,6 +12,7 @@ import type { CompareResult } from "./compare.ts";
 import type { LatencyResult } from "./latency.ts";
 import type { MemoryResult } from "./memory.ts";
 import { withFigures } from "./page.ts";
+import type { SnapshotResult } from "./snapshot.ts";
 import type { StartResult } from "./start.ts";
 
 export interface Recorded<T> {
@@ -22,6 +23,7 @@ export interface Recorded<T> {
 
 export interface Results {
   readonly compare?: Recorded<CompareResult>;
+  readonly snapshot?: Recorded<SnapshotResult>;
   readonly latency?: Recorded<LatencyResult>;
   readonly start?: Recorded<StartResult>;
   readonly memory?: Recorded<MemoryResult>;
