@@ -295,7 +295,7 @@ export class MysqlServer {
     });
   }
 
-  /** Those of the tables whose rows our user may not read. */
+  /** Those of the tables whose rows our user may not read, or could not if they were there. */
   unreadable<T extends Pick<SourceTable, "database" | "name">>(
     tables: readonly T[],
   ): Promise<readonly T[]> {
@@ -304,7 +304,7 @@ export class MysqlServer {
       for (const table of tables) {
         const name = `${quoted(table.database)}.${quoted(table.name)}`;
         const isReadable = await unlessDenied(async () => {
-          await ask(`SELECT * FROM ${name} LIMIT 0`);
+          await unlessMissing(() => ask(`SELECT * FROM ${name} LIMIT 0`));
           return true;
         }, false);
         if (!isReadable) denied.push(table);
@@ -447,6 +447,8 @@ async function grants(ask: Ask): Promise<readonly string[]> {
 }
 
 const REFUSALS: ReadonlySet<unknown> = new Set([1044, 1142, 1143, 1227]);
+/** No such database, no such table. */
+const MISSING: ReadonlySet<unknown> = new Set([1049, 1146]);
 
 /** What this user may not see counts as not there. */
 async function unlessDenied<T>(question: () => Promise<T>, otherwise: T): Promise<T> {
@@ -455,6 +457,15 @@ async function unlessDenied<T>(question: () => Promise<T>, otherwise: T): Promis
   } catch (thrown) {
     if (REFUSALS.has(errnoOf(thrown))) return otherwise;
     throw thrown;
+  }
+}
+
+/** Privileges are looked at first: who is told that there is no such table could read it. */
+async function unlessMissing(question: () => Promise<unknown>): Promise<void> {
+  try {
+    await question();
+  } catch (thrown) {
+    if (!MISSING.has(errnoOf(thrown))) throw thrown;
   }
 }
 

@@ -3,7 +3,7 @@ import type { MysqlServer, SourceTable } from "../binlog/server.ts";
 import { quoted } from "../binlog/statement-answers.ts";
 import type { SnapshotConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
-import { fault, good, type Finding } from "../core/finding.ts";
+import { fault, good, warning, type Finding } from "../core/finding.ts";
 import { addKey } from "./tables.ts";
 
 export interface SnapshotScene {
@@ -26,10 +26,12 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
   const { gtidMode, isMariaDb } = await server.inspect();
   const keyless = copied.filter(({ hasPrimaryKey }) => !hasPrimaryKey);
   const denied = await server.unreadable(copied);
+  const hidden = await server.unreadable(unseen(scene));
   const findings = [
     ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb)]),
     ...keyless.slice(0, LISTED_MAX).map(withoutKey),
-    ...[...denied, ...unseen(scene)].slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
+    ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
+    ...hidden.slice(0, LISTED_MAX).map(table => notShown(table, grantee)),
   ];
   return findings.length > 0 ? findings : [good("snapshot.tables", countOf(copied.length))];
 }
@@ -62,24 +64,64 @@ function notReadable({ database, name }: Name, grantee: string): Finding {
   return fault(
     "ACCESS_DENIED",
     "snapshot.privileges",
-    `The existing rows of ${database}.${name} cannot be copied: there is no such table, or our user may ` +
-      "not read it.",
+    `The existing rows of ${database}.${name} cannot be copied: our user may not read it.`,
     `GRANT SELECT ON ${quoted(database)}.${quoted(name)} TO ${grantee}`,
   );
 }
 
-/** Tables that are named without a wildcard, and are not there for our user. */
-function unseen({ patterns, tables, snapshot }: SnapshotScene): readonly Name[] {
-  const wants = [compileTableFilter(patterns), compileTableFilter(snapshot.tables)];
-  return patterns
-    .filter(pattern => !/^!|[*?]/.test(pattern))
-    .map(pattern => {
-      const dot = pattern.indexOf(".");
-      return { database: pattern.slice(0, dot), name: pattern.slice(dot + 1) };
-    })
+/** A name that a pattern stands for and that our user does not see. */
+interface Unseen extends Name {
+  readonly pattern: string;
+}
+
+const WILDCARD = /[*?]/;
+const NAME_MAX = 64;
+
+/**
+ * The server shows a user the tables that it may read. So a table that is named, and any other that a
+ * pattern with a wildcard may stand for, has to be asked for as if it were there.
+ */
+function unseen({ patterns, tables, snapshot }: SnapshotScene): readonly Unseen[] {
+  const lists = [patterns, snapshot.tables];
+  const wants = lists.map(compileTableFilter);
+  const seen = new Set(tables.map(idOf));
+  const found = lists
+    .flat()
+    .filter(pattern => !pattern.startsWith("!"))
+    .map(pattern => ({ ...partsOf(pattern), pattern }))
     .filter(({ database, name }) => wants.every(isWanted => isWanted(database, name)))
-    .filter(
-      ({ database, name }) =>
-        !tables.some(table => table.database === database && table.name === name),
-    );
+    .filter(name => !seen.has(idOf(name)));
+  return [...new Map(found.map(name => [idOf(name), name])).values()];
+}
+
+function partsOf(pattern: string): Name {
+  const dot = pattern.indexOf(".");
+  return { database: standIn(pattern.slice(0, dot)), name: standIn(pattern.slice(dot + 1)) };
+}
+
+function standIn(glob: string): string {
+  return glob.replaceAll("*", "tidemark").replaceAll("?", "_").slice(0, NAME_MAX);
+}
+
+function idOf({ database, name }: Name): string {
+  return JSON.stringify([database, name]);
+}
+
+function notShown(table: Unseen, grantee: string): Finding {
+  const { pattern, database } = table;
+  if (!WILDCARD.test(pattern)) return notReadable(table, grantee);
+  const found =
+    `Our user sees only some of the tables that ${pattern} may stand for: the existing rows of the ` +
+    "others would not be copied.";
+  const check = "snapshot.privileges";
+  // Which databases there are is nothing that everybody should have to be told.
+  if (WILDCARD.test(pattern.slice(0, pattern.indexOf(".")))) {
+    return warning(check, found, `GRANT SELECT ON *.* TO ${grantee}`);
+  }
+  return fault(
+    "ACCESS_DENIED",
+    check,
+    found,
+    `GRANT SELECT ON ${quoted(database)}.* TO ${grantee}`,
+  );
 }

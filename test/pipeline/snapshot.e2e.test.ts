@@ -128,4 +128,10 @@ test("what cannot be copied is refused, with what mends it", async () => {
   start(["shop.pairs"], { mode: "initial" }, "reader");
   expect(await product.exit()).toMatchObject({ code: 77 });
   expect(product.logTail(3)).toContain("GRANT SELECT ON `shop`.`pairs` TO `reader`@`%`");
+
+  // It sees this one, and a pattern would take others too.
+  await client.query("GRANT SELECT ON shop.pairs TO reader");
+  start(["shop.*"], { mode: "initial" }, "reader");
+  expect(await product.exit()).toMatchObject({ code: 77 });
+  expect(product.logTail(3)).toContain("GRANT SELECT ON `shop`.* TO `reader`@`%`");
 });

@@ -1,0 +1,74 @@
+/** Which tables our user would have to see, and what is said where it does not. */
+import { describe, expect, test } from "vitest";
+import type { SourceTable } from "../../src/binlog/server.ts";
+import { snapshotFindings } from "../../src/check/snapshot.ts";
+
+const orders: SourceTable = { database: "shop", name: "orders", hasPrimaryKey: true };
+
+interface Sight {
+  /** Of `source.snapshot`. */
+  readonly tables?: readonly string[];
+  readonly mayRead?: (id: string) => boolean;
+}
+
+async function found(
+  patterns: readonly string[],
+  { tables = ["*.*"], mayRead = () => false }: Sight = {},
+): Promise<readonly string[]> {
+  const findings = await snapshotFindings({
+    snapshot: { mode: "initial", tables, batchRows: undefined, quiesced: false },
+    tables: [orders],
+    patterns,
+    grantee: "'cdc'@'%'",
+    server: {
+      inspect: () => Promise.resolve({ gtidMode: true, isMariaDb: false } as never),
+      unreadable: <T extends { readonly database: string; readonly name: string }>(
+        names: readonly T[],
+      ) => Promise.resolve(names.filter(({ database, name }) => !mayRead(`${database}.${name}`))),
+    },
+  });
+  return findings.map(({ level, ok, fix }) => (ok ? "good" : `${level}: ${fix}`));
+}
+
+const seesOrders = (id: string): boolean => id === "shop.orders";
+
+describe("the tables of a snapshot", () => {
+  test("that are named are readable, or are granted", async () => {
+    expect(await found(["shop.orders"], { mayRead: seesOrders })).toEqual(["good"]);
+    expect(await found(["shop.orders"])).toEqual([
+      "error: GRANT SELECT ON `shop`.`orders` TO 'cdc'@'%'",
+    ]);
+  });
+
+  test("that are named and not there yet are no fault where they could be read", async () => {
+    const options = { mayRead: (id: string) => id.startsWith("shop.") };
+    expect(await found(["shop.orders", "shop.later"], options)).toEqual(["good"]);
+    expect(await found(["shop.orders", "shop.later"], { mayRead: seesOrders })).toEqual([
+      "error: GRANT SELECT ON `shop`.`later` TO 'cdc'@'%'",
+    ]);
+  });
+
+  test("that a pattern stands for are all seen, or the start is refused", async () => {
+    expect(await found(["shop.*"], { mayRead: id => id.startsWith("shop.") })).toEqual(["good"]);
+    expect(await found(["shop.*"], { mayRead: seesOrders })).toEqual([
+      "error: GRANT SELECT ON `shop`.* TO 'cdc'@'%'",
+    ]);
+    expect(await found(["shop.or?er*", "!shop.x"], { mayRead: seesOrders })).toEqual([
+      "error: GRANT SELECT ON `shop`.* TO 'cdc'@'%'",
+    ]);
+  });
+
+  test("that a pattern stands for need not be seen where the snapshot names others", async () => {
+    const tables = ["shop.orders"];
+    expect(await found(["shop.*"], { tables, mayRead: seesOrders })).toEqual(["good"]);
+    expect(await found(["shop.*"], { tables: ["shop.gone"], mayRead: seesOrders })).toEqual([
+      "error: GRANT SELECT ON `shop`.`gone` TO 'cdc'@'%'",
+    ]);
+  });
+
+  test("of any database are only warned of", async () => {
+    expect(await found(["*.orders"], { mayRead: seesOrders })).toEqual([
+      "warning: GRANT SELECT ON *.* TO 'cdc'@'%'",
+    ]);
+  });
+});
