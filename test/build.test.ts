@@ -14,7 +14,7 @@ const MUTANTS = [
   "release-past-gap",
   "start-late",
   "no-fence",
-  "no-window",
+  "forget-window",
   "skip-without-compare",
 ];
 

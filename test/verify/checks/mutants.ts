@@ -21,7 +21,7 @@ const campaigns = {
   "release-past-gap": killing({ kills: 5, commitLog: "file", frozenShare: 1 }),
   "start-late": sigkillFirst,
   "no-fence": zombieOnce,
-  "no-window": handover,
+  "forget-window": handover,
   "skip-without-compare": foreignTail,
 } as const satisfies Record<string, Check>;
 
