@@ -17,6 +17,8 @@ export interface SnapshotScene {
 }
 
 const LISTED_MAX = 20;
+/** How far each is copied stands in every checkpoint, and Kafka takes a megabyte. */
+const TABLES_MAX = 5_000;
 
 export async function snapshotFindings(scene: SnapshotScene): Promise<readonly Finding[]> {
   const { snapshot, tables, grantee, server } = scene;
@@ -28,6 +30,7 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
   const denied = await server.unreadable(copied);
   const hidden = await server.unreadable(unseen(scene));
   const findings = [
+    ...(copied.length > TABLES_MAX ? [tooMany(copied.length)] : []),
     ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb)]),
     ...keyless.slice(0, LISTED_MAX).map(withoutKey),
     ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
@@ -38,6 +41,15 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
 
 function countOf(tables: number): string {
   return `The existing rows of ${tables === 1 ? "1 table" : `${tables} tables`} can be copied.`;
+}
+
+function tooMany(tables: number): Finding {
+  return fault(
+    "CONFIG_INVALID",
+    "snapshot.tables",
+    `The existing rows of ${tables} tables cannot be copied at once: ${TABLES_MAX} can.`,
+    'source.snapshot.tables: ["shop.a*"]  # and others with the next start, when these are copied',
+  );
 }
 
 function withoutGtids(isMariaDb: boolean): Finding {

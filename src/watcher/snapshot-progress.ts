@@ -9,6 +9,12 @@ import {
   type SnapshotTable,
 } from "../core/snapshot-state.ts";
 
+/**
+ * More tables than this are not listed any more once all are copied: each stands in every checkpoint. Which
+ * ones there were is what `patterns` says.
+ */
+const LISTED_MAX = 100;
+
 export class SnapshotProgress {
   #head: Pick<SnapshotState, "run" | "patterns"> | undefined;
   #tables = new Map<string, SnapshotTable>();
@@ -18,6 +24,7 @@ export class SnapshotProgress {
     this.#head = state ?? undefined;
     this.#tables = new Map(Object.entries(state?.tables ?? {}));
     this.#tails = state?.tails ?? null;
+    this.#shorten();
   }
 
   /** Rows of the table up to this key will be sent. Must be in the commit log before they are. */
@@ -30,7 +37,12 @@ export class SnapshotProgress {
     const known = this.#tables.get(table);
     assert(known !== undefined, `no snapshot of ${table} was planned`);
     this.#tables.set(table, { rows, key, done, until: done ? null : known.until });
-    if (endsTails || this.#isFinished) this.#tails = null;
+    if (endsTails || (done && this.#isFinished)) this.#tails = null;
+    if (done) this.#shorten();
+  }
+
+  #shorten(): void {
+    if (this.#tables.size > LISTED_MAX && this.#isFinished) this.#tables.clear();
   }
 
   get #isFinished(): boolean {

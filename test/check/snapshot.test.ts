@@ -8,16 +8,18 @@ const orders: SourceTable = { database: "shop", name: "orders", hasPrimaryKey: t
 interface Sight {
   /** Of `source.snapshot`. */
   readonly tables?: readonly string[];
+  /** By the server. */
+  readonly shown?: readonly SourceTable[];
   readonly mayRead?: (id: string) => boolean;
 }
 
 async function found(
   patterns: readonly string[],
-  { tables = ["*.*"], mayRead = () => false }: Sight = {},
+  { tables = ["*.*"], shown = [orders], mayRead = () => false }: Sight = {},
 ): Promise<readonly string[]> {
   const findings = await snapshotFindings({
     snapshot: { mode: "initial", tables, batchRows: undefined, quiesced: false },
-    tables: [orders],
+    tables: shown,
     patterns,
     grantee: "'cdc'@'%'",
     server: {
@@ -63,6 +65,15 @@ describe("the tables of a snapshot", () => {
     expect(await found(["shop.*"], { tables, mayRead: seesOrders })).toEqual(["good"]);
     expect(await found(["shop.*"], { tables: ["shop.gone"], mayRead: seesOrders })).toEqual([
       "error: GRANT SELECT ON `shop`.`gone` TO 'cdc'@'%'",
+    ]);
+  });
+
+  test("are not too many for a checkpoint", async () => {
+    const shown = Array.from({ length: 5_001 }, (_, i) => ({ ...orders, name: `orders_${i}` }));
+    const mayRead = (): boolean => true;
+    expect(await found(["shop.*"], { shown: shown.slice(1), mayRead })).toEqual(["good"]);
+    expect(await found(["shop.*"], { shown, mayRead })).toEqual([
+      expect.stringContaining("error: source.snapshot.tables"),
     ]);
   });
 

@@ -32,6 +32,24 @@ describe("the snapshot in a checkpoint", () => {
     expect(copy.state?.tables["a"]).toMatchObject({ until: null, done: true });
   });
 
+  test("lists few tables for ever, and many until all are copied", () => {
+    for (const [count, listed] of [
+      [100, 100],
+      [101, 0],
+    ] as const) {
+      const names = Array.from({ length: count }, (_, i) => `t${i}`);
+      const copy = new SnapshotProgress();
+      const tables = Object.fromEntries(names.map(name => [name, NOTHING]));
+      copy.begin({ run: "1", patterns: [["t*"]], tables, tails: null });
+      const last = names.pop() as string;
+      for (const table of names) copy.release(step({ table, done: true }));
+      expect(Object.keys(copy.state?.tables ?? {})).toHaveLength(count);
+      copy.release(step({ table: last, done: true }));
+      expect(copy.state).toMatchObject({ run: "1", patterns: [["t*"]] });
+      expect(Object.keys(copy.state?.tables ?? {})).toHaveLength(listed);
+    }
+  });
+
   test("keeps the tails until all that may have been sent is passed, or all is copied", () => {
     const copy = progress();
     copy.release(step({}));
