@@ -110,6 +110,8 @@ export class Vitals {
   filtered = 0;
   /** Changes that were merged into a later one of the same row. */
   merged = 0;
+  /** Tables whose existing rows are not all read; undefined where none were ever asked for. */
+  snapshotTablesLeft: number | undefined;
   checkpoints = 0;
   phase: Phase = "starting";
   phaseSinceMs: number;

@@ -296,6 +296,16 @@ export const METRICS: readonly Metric[] = [
     ],
   },
   {
+    name: "tidemark_snapshot_tables_left",
+    type: "gauge",
+    unit: "count",
+    labels: ["pipeline"],
+    help:
+      "Tables whose existing rows are not all read; absent where source.snapshot asks for none. The rows of a " +
+      "table that were read count in tidemark_table_rows_total, operation read.",
+    ofPipeline: ({ vitals }) => known(vitals.snapshotTablesLeft),
+  },
+  {
     name: "tidemark_rows_filtered_total",
     type: "counter",
     unit: "count",

@@ -1,10 +1,12 @@
-/** Says in the log how far a copy is: each table when it is done, and a line every few seconds between. */
+/** Says how far a copy is, in a metric and in the log: each table when it is done, and a line every few seconds between. */
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Vitals } from "../core/vitals.ts";
 
 export interface SnapshotReportOptions {
   /** Tables that are not copied yet. */
   readonly tables: number;
+  readonly vitals: Pick<Vitals, "snapshotTablesLeft">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,15 +31,17 @@ export class SnapshotReport {
   constructor(options: SnapshotReportOptions) {
     this.#options = options;
     this.#left = options.tables;
+    options.vitals.snapshotTablesLeft = options.tables;
     this.#sinceMs = options.clock.nowMs();
   }
 
   /** Part of a table was handed out. */
   add({ table, rows, entered, isLast }: Copied): void {
-    const { clock, logger } = this.#options;
+    const { vitals, clock, logger } = this.#options;
     this.#rows += entered;
     if (isLast) {
       this.#left -= 1;
+      vitals.snapshotTablesLeft = this.#left;
       logger.info({ table, rows, tables_left: this.#left }, "copied the rows that were there");
     }
     const tookMs = clock.nowMs() - this.#sinceMs;

@@ -59,7 +59,10 @@ export async function withSnapshot(
   const doing = "Asking MySQL for its tables";
   const plan = await retrying(() => planOf(stages), { clock, logger, signal, doing });
   progress.snapshot.begin(plan);
-  if (isFinished(plan)) return source;
+  if (isFinished(plan)) {
+    stages.vitals.snapshotTablesLeft = 0;
+    return source;
+  }
   stages.begun.add(plan.run);
   return interleaved(stages, plan);
 }
@@ -99,7 +102,7 @@ async function interleaved(stages: SnapshotStages, state: SnapshotState): Promis
       await watcher.claim({}, signal);
     },
   });
-  const report = new SnapshotReport({ tables: left.length, clock, logger });
+  const report = new SnapshotReport({ tables: left.length, vitals, clock, logger });
   return new Interleaved({
     ...{ stream: source, copier, handedOut, run: state.run, serverId, clock },
     onChunk: ({ table, isLast, rowsBefore, batches }, entered) => {

@@ -7,7 +7,9 @@ test("a line for each table, and one every five seconds between", () => {
   const clock = new ManualClock();
   const lines: object[] = [];
   const logger = { ...silentLogger, info: (fields: object) => void lines.push(fields) };
-  const report = new SnapshotReport({ tables: 2, clock, logger });
+  const vitals = { snapshotTablesLeft: undefined as number | undefined };
+  const report = new SnapshotReport({ tables: 2, vitals, clock, logger });
+  expect(vitals.snapshotTablesLeft).toBe(2);
   for (let chunk = 1; chunk <= 12; chunk += 1) {
     clock.advance(1_000);
     report.add({ table: "shop.a", rows: chunk * 100, entered: 90, isLast: chunk === 12 });
@@ -17,4 +19,5 @@ test("a line for each table, and one every five seconds between", () => {
     { table: "shop.a", rows: 1_000, rows_per_second: 90, tables_left: 2 },
     { table: "shop.a", rows: 1_200, tables_left: 1 },
   ]);
+  expect(vitals.snapshotTablesLeft).toBe(1);
 });
