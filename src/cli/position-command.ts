@@ -2,7 +2,7 @@
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint } from "../core/checkpoint.ts";
 import { TidemarkError } from "../core/errors.ts";
-import type { SnapshotState } from "../core/snapshot-state.ts";
+import { isFinished, type SnapshotState } from "../core/snapshot-state.ts";
 import { silentLogger } from "../core/logger.ts";
 import { placeOf } from "../position/effect.ts";
 import { positionFile } from "../position/file.ts";
@@ -128,8 +128,10 @@ function describe(pipeline: string, checkpoint: Checkpoint | null): string {
   return [pipeline, ...rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`), ""].join("\n");
 }
 
-function copied({ tables }: SnapshotState): string {
-  const all = Object.values(tables);
+function copied(state: SnapshotState): string {
+  const all = Object.values(state.tables);
+  // Many tables are not listed any more.
+  if (isFinished(state) && all.length === 0) return "all tables";
   const rows = all.reduce((sum, table) => sum + table.rows, 0);
   return `${all.filter(({ done }) => done).length} of ${all.length} tables, ${rows} rows so far`;
 }
