@@ -23,6 +23,7 @@ import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
 import { mariadbGtids, mariadbSetAt, mariadbSetBefore, subtractMariadb } from "./mariadb-gtids.ts";
 import { openReader } from "./open-reader.ts";
 import type { ReaderOptions } from "./pulled-reader.ts";
+import { seenGtids } from "./seen-gtids.ts";
 import {
   asker,
   errnoOf,
@@ -237,6 +238,11 @@ export class MysqlServer {
     });
   }
 
+  /** Those that may be seen by now, also while their commit is under way. */
+  async seenGtids(): Promise<string> {
+    return this.#ask("its GTIDs", seenGtids);
+  }
+
   /**
    * Whether it may still get these transactions from another server; undefined if our user may not ask.
    * It waits for them in its relay log, or for a server that it is to replicate from.
@@ -251,6 +257,14 @@ export class MysqlServer {
       if ((await this.subtractGtids(missing, retrieved)) === "") return true;
     }
     return channels && false;
+  }
+
+  /** Whether it gets transactions from another server and executes them; undefined if our user may not ask. */
+  async replicates(): Promise<boolean | undefined> {
+    const channels = await this.#ask("its replication", ask =>
+      unlessDenied(() => replication(ask), undefined),
+    );
+    return channels?.some(({ receives, applies }) => receives && applies);
   }
 
   /** The transactions of `set` that are not in `taken`. */

@@ -22,7 +22,8 @@ import type { RabbitmqPlace } from "../sinks/rabbitmq-session.ts";
 import { commitLogFolderFinding, fileFinding } from "./files.ts";
 import { KafkaCheck } from "./kafka.ts";
 import { rabbitmqFindings } from "./rabbitmq.ts";
-import { snapshotFindings } from "./snapshot.ts";
+import { replicaFindings } from "./replica.ts";
+import { copiedTables, snapshotFindings } from "./snapshot.ts";
 import { sqsFindings, type SqsPlace } from "./sqs.ts";
 import {
   captureTables,
@@ -42,6 +43,8 @@ export interface CheckOptions {
   readonly server: MysqlServer;
   /** More servers to look at, of which each may come to be read. */
   readonly others?: readonly { readonly name: string; readonly server: MysqlServer }[];
+  /** Where existing rows are read, to be looked at as well; a run looks at it when it reads there. */
+  readonly replica?: { readonly name: string; readonly server: MysqlServer } | undefined;
   readonly router: (database: string, table: string) => string;
   /** Why a column cannot be part of a key; undefined where columns are shown as they are. */
   readonly keyFault: KeyFault | undefined;
@@ -178,7 +181,40 @@ async function checkSource(options: CheckOptions): Promise<Source> {
       ...(await snapshotFindings({ snapshot, tables, patterns, grantee, server })),
     ];
   });
-  return { findings: [...settings, ...others.flat(), ...found], tables };
+  const ofReplica = await checkReplica(options, tables);
+  return { findings: [...settings, ...others.flat(), ...found, ...ofReplica], tables };
+}
+
+async function checkReplica(
+  options: CheckOptions,
+  captured: readonly CapturedTable[],
+): Promise<readonly Finding[]> {
+  const { config, server: source, replica } = options;
+  if (replica === undefined) return [];
+  const { name, server } = replica;
+  const place = {
+    ...mysqlPlace(config),
+    ...{ check: "snapshot.host", name: `MySQL at ${name}` },
+    reach: "source.snapshot.host, source.snapshot.port: where a replica is up",
+  };
+  const tables = copiedTables({ snapshot: config.source.snapshot, tables: captured });
+  return once(options, place, () => replicaFindings({ name, replica: server, source, tables }));
+}
+
+/** What a question gives, or its failure as a finding. To wait for what is down would leave no time for the rest. */
+async function once(
+  options: CheckOptions,
+  place: PlaceAsked,
+  question: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await unlessAborted(question, options.signal);
+  } catch (thrown) {
+    const error = options.signal.aborted
+      ? new TidemarkError(place.unavailable, `${place.name} could not be reached in time.`)
+      : toTidemarkError(thrown);
+    return [failure(error, place)];
+  }
 }
 
 function reasonForGtids({ source }: Config): string | undefined {
@@ -195,21 +231,12 @@ async function checkOther(
   needs: SourceNeeds,
 ): Promise<readonly Finding[]> {
   const place = { ...mysqlPlace(options.config), name: `MySQL at ${name}` };
-  try {
-    // Asked once: to wait for it would leave no time for the rest.
-    const findings = await unlessAborted(() => server.settingFindings(needs), options.signal);
-    return findings.map(finding =>
-      finding.check === place.check ? finding : { ...finding, found: `${name}: ${finding.found}` },
-    );
-  } catch (thrown) {
-    const error = options.signal.aborted
-      ? new TidemarkError(place.unavailable, `${place.name} could not be reached in time.`)
-      : toTidemarkError(thrown);
-    const finding = failure(error, place);
-    if (error.code !== place.unavailable) return [finding];
-    const found = `${name} cannot take over: ${finding.found}`;
-    return [warning(finding.check, found, finding.fix)];
-  }
+  const findings = await once(options, place, () => server.settingFindings(needs));
+  return findings.map(finding => {
+    if (finding.check !== place.check) return { ...finding, found: `${name}: ${finding.found}` };
+    if (finding.ok || finding.code !== place.unavailable) return finding;
+    return warning(finding.check, `${name} cannot take over: ${finding.found}`, finding.fix);
+  });
 }
 
 interface PlaceAsked {

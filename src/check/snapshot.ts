@@ -21,22 +21,33 @@ const LISTED_MAX = 20;
 const TABLES_MAX = 5_000;
 
 export async function snapshotFindings(scene: SnapshotScene): Promise<readonly Finding[]> {
-  const { snapshot, tables, grantee, server } = scene;
+  const { snapshot, grantee, server } = scene;
   if (snapshot.mode === "never") return [];
-  const wants = compileTableFilter(snapshot.tables);
-  const copied = tables.filter(({ database, name }) => wants(database, name));
+  const copied = copiedTables(scene);
   const { gtidMode, isMariaDb } = await server.inspect();
   const keyless = copied.filter(({ hasPrimaryKey }) => !hasPrimaryKey);
   const denied = await server.unreadable(copied);
   const hidden = await server.unreadable(unseen(scene));
   const findings = [
     ...(copied.length > TABLES_MAX ? [tooMany(copied.length)] : []),
-    ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb)]),
+    ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb, snapshot)]),
     ...keyless.slice(0, LISTED_MAX).map(withoutKey),
     ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
     ...hidden.slice(0, LISTED_MAX).map(table => notShown(table, grantee)),
   ];
   return findings.length > 0 ? findings : [good("snapshot.tables", countOf(copied.length))];
+}
+
+/** Those of the captured tables whose rows are to be copied. */
+export function copiedTables<T extends Name>({
+  snapshot,
+  tables,
+}: {
+  readonly snapshot: SnapshotConfig;
+  readonly tables: readonly T[];
+}): readonly T[] {
+  const wants = compileTableFilter(snapshot.tables);
+  return tables.filter(({ database, name }) => wants(database, name));
 }
 
 function countOf(tables: number): string {
@@ -52,12 +63,15 @@ function tooMany(tables: number): Finding {
   );
 }
 
-function withoutGtids(isMariaDb: boolean): Finding {
+function withoutGtids(isMariaDb: boolean, { replica }: SnapshotConfig): Finding {
   const found = isMariaDb
     ? "MariaDB does not tell which changes a row that is read holds"
     : "Without gtid_mode=ON the server does not tell which changes a row that is read holds";
+  const quiesced = "--set source.snapshot.quiesced=true";
   const fix =
-    "--set source.snapshot.quiesced=true  # if nobody writes to these tables until their rows are copied";
+    replica === undefined
+      ? `${quiesced}  # if nobody writes to these tables until their rows are copied`
+      : `--set source.snapshot.host= ${quiesced}  # if nobody writes to these tables until then`;
   return fault("SOURCE_SETTING", "snapshot.gtids", `${found}.`, fix);
 }
 
@@ -72,12 +86,15 @@ function withoutKey(table: SourceTable): Finding {
 
 type Name = Pick<SourceTable, "database" | "name">;
 
-function notReadable({ database, name }: Name, grantee: string): Finding {
+/** @param host where rows are read, if that is not the server whose changes are read. */
+export function notReadable({ database, name }: Name, grantee: string, host?: string): Finding {
+  const there = host === undefined ? "it" : `it on ${host}`;
+  const where = host === undefined ? "" : "  # on its source, from where it is replicated";
   return fault(
     "ACCESS_DENIED",
     "snapshot.privileges",
-    `The existing rows of ${database}.${name} cannot be copied: our user may not read it.`,
-    `GRANT SELECT ON ${quoted(database)}.${quoted(name)} TO ${grantee}`,
+    `The existing rows of ${database}.${name} cannot be copied: our user may not read ${there}.`,
+    `GRANT SELECT ON ${quoted(database)}.${quoted(name)} TO ${grantee}${where}`,
   );
 }
 

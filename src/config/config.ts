@@ -44,6 +44,8 @@ export interface SnapshotConfig {
   /** Undefined: it adapts. */
   readonly batchRows: number | undefined;
   readonly quiesced: boolean;
+  /** Of which rows are read; undefined: the server whose changes are read. */
+  readonly replica: HostConfig | undefined;
 }
 
 /** `preferred` is for MySQL only: Kafka's listeners do not negotiate. */

@@ -185,12 +185,12 @@ function normaliseSource(
       `each pipeline takes the next number, and the last would be above ${SERVER_ID_MAX}`,
     );
   }
-  const snapshot = normaliseSnapshot(settings.snapshot);
-  const { host: snapshotHost } = settings.snapshot;
-  if (snapshot.mode !== "never" && snapshotHost !== "" && snapshotHost !== settings.host) {
+  const hosts = normaliseHosts(settings);
+  const snapshot = normaliseSnapshot(settings.snapshot, hosts);
+  if (snapshot.replica !== undefined && snapshot.quiesced) {
     faults.add(
       ["source", "snapshot", "host"],
-      "rows cannot be read from another server than source.host in this release: leave it out",
+      "only GTIDs tell whether a replica has what the stream has, and quiesced does without them: leave one out",
     );
   }
   if (settings.xa === "at_prepare" && snapshot.mode !== "never") {
@@ -199,8 +199,9 @@ function normaliseSource(
       "at_prepare sends rows before anybody can read them, so existing rows would undo them: use at_commit",
     );
   }
-  const hosts = normaliseHosts(settings);
-  const isHere = hosts.every(({ host }) => isLoopback(host));
+  const { replica } = snapshot;
+  const asked = replica === undefined ? hosts : [...hosts, replica];
+  const isHere = asked.every(({ host }) => isLoopback(host));
   const mode: TlsMode = settings.tls.mode ?? (isHere ? "preferred" : "verify_identity");
   return {
     ...hosts[0],
@@ -239,12 +240,17 @@ function normaliseHosts({
   return [first, ...others];
 }
 
-function normaliseSnapshot(settings: SnapshotSettings): SnapshotConfig {
-  const { mode, force, tables, batch_rows, quiesced } = settings;
+function normaliseSnapshot(
+  settings: SnapshotSettings,
+  hosts: readonly [HostConfig, ...HostConfig[]],
+): SnapshotConfig {
+  const { mode, force, tables, batch_rows, quiesced, host, port = hosts[0].port } = settings;
   const batchRows = batch_rows === "auto" ? undefined : batch_rows;
   const same = { tables, batchRows, quiesced };
-  if (mode === "never" || mode === "false") return { mode: "never", ...same };
-  return { mode: force || mode === "always" ? "always" : "initial", ...same };
+  if (mode === "never" || mode === "false") return { mode: "never", ...same, replica: undefined };
+  const isSource = hosts.length === 1 && hosts[0].host === host && hosts[0].port === port;
+  const replica = host === "" || isSource ? undefined : { host, port };
+  return { mode: force || mode === "always" ? "always" : "initial", ...same, replica };
 }
 
 function normaliseStart(start: SourceSettings["start"]): StartConfig {

@@ -9,6 +9,13 @@ const modeSchema = z.preprocess(
   choice(["initial", "always", "never", "true", "false"]),
 );
 
+/** Empty is what an environment variable that is not set leaves. */
+function snapshotHostFault(host: string): string | undefined {
+  return /[\s/@]/.test(host)
+    ? "expected a host name or an address, without a scheme and without a path"
+    : undefined;
+}
+
 const ROWS_MAX = 100_000;
 
 const batchRowsSchema = z
@@ -35,13 +42,13 @@ export const snapshotSchema = z
       .describe(
         "Whether `initial` is `always`: for a switch beside the one that `mode` is set from.",
       ),
-    host: z
-      .string({ error: "expected text" })
+    host: checked(z.string({ error: "expected text" }), snapshotHostFault)
       .default("")
       .describe(
-        "Where the rows are read. In this release that is the server whose changes are read: empty, or the same " +
-          "as `source.host`.",
+        "A replica to read the rows from, so that the source is spared: with its user, password and `tls`. It is " +
+          "waited for until it has what the stream has. Empty: the server whose changes are read.",
       ),
+    port: integer(1, 65_535).optional().describe("Its port. Default: that of the source."),
     tables: z
       .array(checked(text(), tablePatternFault), { error: 'expected a list such as ["shop.*"]' })
       .default(["*.*"])

@@ -10,6 +10,7 @@ import { silentLogger, type Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import { kafkaClient } from "./clients.ts";
 import { SourceHosts } from "./hosts.ts";
+import { snapshotReplica } from "./snapshot-replica.ts";
 import { makeColumnRules } from "./row-rules.ts";
 import { rabbitmqPlace, routerOf, sqsPlace } from "./target.ts";
 
@@ -31,11 +32,12 @@ export async function checkAll(config: Config, signal: AbortSignal): Promise<rea
   // Where none can be reached, what is found of the first says so.
   if (hosts.areSeveral) await reachUntil(hosts, signal);
   const { others } = hosts;
+  const replica = snapshotReplica(config.source, server, silentLogger);
   const lists = await Promise.all(
     config.pipelines.map(async (pipeline, index) => {
       const given = { config, pipeline, index, server, signal, logger: silentLogger };
       const checked = await checkPipeline({
-        ...{ ...given, ...placesOf(pipeline), others, untilAborted: true },
+        ...{ ...given, ...placesOf(pipeline), others, replica, untilAborted: true },
       });
       const running = await isRunning(server, pipeline, checked);
       return running ? [...checked.findings, runningFinding(pipeline.name)] : checked.findings;

@@ -177,6 +177,6 @@ function withSentence({ name, error }: Failure, sentence: string): Failure {
   return { name, error: new TidemarkError(error.code, `${error.message} ${sentence}`) };
 }
 
-function hostName({ host, port }: HostConfig): string {
+export function hostName({ host, port }: HostConfig): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

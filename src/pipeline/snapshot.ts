@@ -19,6 +19,7 @@ import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
 import { planSnapshot, withNothingSent } from "./snapshot-plan.ts";
+import { snapshotReplica } from "./snapshot-replica.ts";
 import { SnapshotReport } from "./snapshot-report.ts";
 import type { Start } from "./start.ts";
 
@@ -26,7 +27,7 @@ export interface SnapshotStages {
   readonly config: Config;
   readonly pipeline: PipelineConfig;
   readonly server: MysqlServer;
-  /** Where existing rows are read. */
+  /** Where existing rows are read, unless the configuration names a replica. */
   readonly connection: MysqlConnectionOptions;
   readonly source: BinlogSource;
   readonly start: Start;
@@ -85,14 +86,19 @@ async function interleaved(stages: SnapshotStages, state: SnapshotState): Promis
   const { batchRows, quiesced } = config.source.snapshot;
   const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
   const { serverId, gtidMode, isMariaDb } = await server.inspect();
+  const replica = snapshotReplica(config.source, server, logger);
+  const readFrom = replica?.connection ?? connection;
   const handedOut = new HandedOut(firstMark(start));
   const left = Object.entries(state.tables).flatMap(([id, { done }]) => (done ? [] : [id]));
-  logger.info({ run: state.run, tables: left.length }, "begins to copy the rows that are there");
+  const from = replica === undefined ? {} : { from: replica.name };
+  const about = { run: state.run, tables: left.length, ...from };
+  logger.info(about, "begins to copy the rows that are there");
   const copier = new Copier({
     ...{ state, handedOut, clock, logger, troubles: vitals.sourceTroubles },
     source: new MysqlChunks({
-      connect: signal => connectForStatements(connection, signal),
+      connect: signal => connectForStatements(readFrom, signal),
       end: () => endOf(server),
+      replica,
       ...{ rowBytesMax: maxRowBytes, clock },
     }),
     size: new ChunkSize(batchRows, Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE)),

@@ -1,4 +1,15 @@
-/** How many rows to read at a time: as many as take a fifth of a second, and not too much memory. */
+export interface ReadCost {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** Until it could be read. */
+  readonly waitedMs: number;
+}
+
+/**
+ * How many rows to read at a time: as many as take a fifth of a second, and not too much memory. Where a replica
+ * has to be waited for first, as many as it takes that waiting is worth it.
+ */
 export class ChunkSize {
   readonly #fixed: number | undefined;
   readonly #bytesMax: number;
@@ -16,11 +27,12 @@ export class ChunkSize {
   }
 
   /** A chunk was read. */
-  note({ rows, bytes, ms }: { rows: number; bytes: number; ms: number }): void {
+  note({ rows, bytes, ms, waitedMs }: ReadCost): void {
     if (rows === 0) return;
-    const byTime = (rows * AIM_MS) / Math.max(ms, 1);
+    const byTime = (rows * Math.max(AIM_MS, waitedMs)) / Math.max(ms, 1);
     const byBytes = (rows * this.#bytesMax) / Math.max(bytes, 1);
-    const wanted = Math.min(byTime, 2 * this.#rows, MAX_ROWS, this.#fixed ?? MAX_ROWS);
+    const growth = waitedMs > AIM_MS ? MAX_ROWS : 2 * this.#rows;
+    const wanted = Math.min(byTime, growth, MAX_ROWS, this.#fixed ?? MAX_ROWS);
     this.#rows = Math.max(1, Math.floor(Math.min(Math.max(wanted, MIN_ROWS), byBytes)));
     if (this.#fixed !== undefined)
       this.#rows = Math.max(1, Math.floor(Math.min(this.#fixed, byBytes)));

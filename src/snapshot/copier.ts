@@ -231,11 +231,14 @@ export class Copier {
     this.#open.add(window);
     const seen = joinSets(this.#base ?? "", handedOut.gtids);
     try {
+      const openMs = clock.nowMs();
       if (windowed) await source.caughtUp(seen, signal);
       const startMs = clock.nowMs();
+      const waitedMs = startMs - openMs;
       const request = { table, after: from.key, until: from.redo, limit: size.rows };
       const chunk = await source.read(request, signal);
-      if (chunk !== undefined) size.note({ ...sizeOf(chunk), ms: clock.nowMs() - startMs });
+      if (chunk !== undefined)
+        size.note({ ...sizeOf(chunk), ms: clock.nowMs() - startMs, waitedMs });
       window.close(windowed ? await source.seenBeside(seen, signal) : "");
       return { chunk, window };
     } catch (thrown) {

@@ -1,11 +1,12 @@
 /**
  * Chunks from a MySQL server, over one connection that is kept for as long as it lasts.
  *
- * A commit can be seen before its GTID joins gtid_executed; until then it is in gtid_owned. So what a SELECT
- * may have seen is what was in either afterwards, gtid_owned being asked first.
+ * What a SELECT may have seen is what may be seen afterwards. The server may be a replica of the one that is
+ * streamed from: then it is waited for until it has what the stream has, and must not have anything else.
  */
 import type { Connection } from "mysql2/promise";
 import { mysqlError } from "../binlog/mysql-errors.ts";
+import { seenGtids } from "../binlog/seen-gtids.ts";
 import { asker, text, type Ask } from "../binlog/statement-answers.ts";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
@@ -19,7 +20,6 @@ import {
   type ChunkSource,
   type StreamEnd,
 } from "./chunk-source.ts";
-import { joinSets } from "./handed-out.ts";
 import type { RowColumn } from "./row-columns.ts";
 import { keyLiteral, rowKey, type RowKey } from "./row-key.ts";
 import { readRows, ROW_SESSION, TableChanged } from "./row-reader.ts";
@@ -31,8 +31,23 @@ export interface MysqlChunksOptions {
   readonly connect: (signal: AbortSignal) => Promise<Connection>;
   /** Asks the server that is streamed from. */
   readonly end: () => Promise<StreamEnd>;
+  /** If that is not the server that rows are read from. */
+  readonly replica?: ReplicaQuestions | undefined;
   readonly rowBytesMax: number;
   readonly clock: Clock;
+}
+
+export interface ReplicaQuestions {
+  /** @throws TidemarkError if it is none. */
+  check(): Promise<void>;
+  /** It did not get these in so many seconds. @throws TidemarkError if it does not try to. */
+  late(gtids: string, waitedS: number): Promise<void>;
+  /** It has these. @throws TidemarkError if the source never had them. */
+  known(gtids: string): Promise<void>;
+  /** It shows no such table. @throws TidemarkError if the source does. */
+  gone(table: string): Promise<void>;
+  /** Gives up the questions that are under way. */
+  close(): void;
 }
 
 interface Session {
@@ -43,7 +58,10 @@ interface Session {
   readonly tables: Map<string, RowTable>;
 }
 
+/** Short, so that a stop does not wait for the answer. */
 const CATCH_UP_S = 1;
+/** A replica may lag by design. */
+const LATE_S = 60;
 
 export class MysqlChunks implements ChunkSource {
   readonly #options: MysqlChunksOptions;
@@ -53,19 +71,21 @@ export class MysqlChunks implements ChunkSource {
     this.#options = options;
   }
 
-  end(): Promise<StreamEnd> {
+  async end(): Promise<StreamEnd> {
+    await this.#options.replica?.check();
     return this.#options.end();
   }
 
   async caughtUp(gtids: string, signal: AbortSignal): Promise<void> {
     if (gtids === "") return;
-    for (;;) {
+    for (let waitedS = CATCH_UP_S; ; waitedS += CATCH_UP_S) {
       const [row] = await this.#ask("what it has executed", signal, [
         `SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ${CATCH_UP_S}) AS late`,
         [gtids],
       ]);
       if (Number(row?.["late"]) === 0) return;
       signal.throwIfAborted();
+      if (waitedS % LATE_S === 0) await this.#options.replica?.late(gtids, waitedS);
     }
   }
 
@@ -76,17 +96,15 @@ export class MysqlChunks implements ChunkSource {
 
   async stillThere(gtids: string, signal: AbortSignal): Promise<string> {
     const gone = await this.#subtract(gtids, await this.#seen(signal), signal);
-    return this.#subtract(gtids, gone, signal);
+    const still = await this.#subtract(gtids, gone, signal);
+    if (still !== "") await this.#options.replica?.known(still);
+    return still;
   }
 
-  async #seen(signal: AbortSignal): Promise<string> {
-    const doing = "what it has executed";
-    const [first] = await this.#ask(doing, signal, ["SELECT @@GLOBAL.gtid_owned AS owned", []]);
-    const [second] = await this.#ask(doing, signal, [
-      "SELECT @@GLOBAL.gtid_executed AS executed",
-      [],
-    ]);
-    return joinSets(ownedSet(text(first, "owned")), compact(text(second, "executed")));
+  #seen(signal: AbortSignal): Promise<string> {
+    return seenGtids((sql, values = []) =>
+      this.#ask("what it has executed", signal, [sql, values]),
+    );
   }
 
   async #subtract(set: string, taken: string, signal: AbortSignal): Promise<string> {
@@ -120,7 +138,10 @@ export class MysqlChunks implements ChunkSource {
     const { connection, ask, tables } = await this.#open(signal);
     const doing = `the rows of ${request.table}`;
     const table = tables.get(request.table) ?? (await described(ask, request.table, doing));
-    if (table === undefined) return undefined;
+    if (table === undefined) {
+      await this.#options.replica?.gone(request.table);
+      return undefined;
+    }
     if (table.index === undefined) throw notCopied(request.table);
     tables.set(request.table, table);
     const after = request.after === null ? undefined : keyOf(table, request.after);
@@ -137,6 +158,7 @@ export class MysqlChunks implements ChunkSource {
   }
 
   close(): void {
+    this.#options.replica?.close();
     const session = this.#session;
     this.#session = undefined;
     void session?.then(
@@ -228,11 +250,6 @@ function upTo({ shape, columns }: RowTable, key: RowKey): string {
 
 function nameOf({ column }: RowColumn): string {
   return `t.\`${column.name.replaceAll("`", "``")}\``;
-}
-
-/** `uuid:17#42,uuid:18#43`: each with the threads that own it. */
-function ownedSet(owned: string): string {
-  return compact(owned).replace(/#\d+/g, "");
 }
 
 function compact(gtids: string): string {

@@ -18,7 +18,13 @@ async function found(
   { tables = ["*.*"], shown = [orders], mayRead = () => false }: Sight = {},
 ): Promise<readonly string[]> {
   const findings = await snapshotFindings({
-    snapshot: { mode: "initial", tables, batchRows: undefined, quiesced: false },
+    snapshot: {
+      mode: "initial",
+      tables,
+      batchRows: undefined,
+      quiesced: false,
+      replica: undefined,
+    },
     tables: shown,
     patterns,
     grantee: "'cdc'@'%'",

@@ -35,7 +35,13 @@ describe("a minimal file", () => {
         tls: { mode: "verify_identity", ca: undefined, cert: undefined, key: undefined },
         start: { kind: "latest" },
         xa: "stop",
-        snapshot: { mode: "never", tables: ["*.*"], batchRows: undefined, quiesced: false },
+        snapshot: {
+          mode: "never",
+          tables: ["*.*"],
+          batchRows: undefined,
+          quiesced: false,
+          replica: undefined,
+        },
       },
       queue: {
         flushIntervalMs: 100,
@@ -70,6 +76,17 @@ describe("a minimal file", () => {
     } satisfies Config);
   });
 
+  test.each([
+    ["mode: initial, host: r", { host: "r", port: 3306 }],
+    ["mode: initial, host: db.internal, port: 3307", { host: "db.internal", port: 3307 }],
+    ["mode: initial, host: db.internal", undefined],
+    ['mode: initial, host: ""', undefined],
+    ["mode: never, host: r", undefined],
+  ])("may name a replica for its snapshot with %j", (snapshot, replica) => {
+    const text = MINIMAL.replace("user: cdc", `user: cdc\n  snapshot: { ${snapshot} }`);
+    expect(parse(text).config.source.snapshot.replica).toEqual(replica);
+  });
+
   test("may name several hosts instead of one", () => {
     const { source } = parse(
       MINIMAL.replace("host: db.internal", "hosts: [db1, 'db2:3307', '[::1]:1']"),
@@ -100,6 +117,7 @@ describe("a minimal file", () => {
     ["host: 127.0.0.1", "preferred"],
     ["host: 10.0.0.1", "verify_identity"],
     ["host: localhost\n  tls: { mode: required }", "required"],
+    ["host: localhost\n  snapshot: { mode: initial, host: replica }", "verify_identity"],
   ])("with %j encrypts as %s", (host, mode) => {
     expect(parse(MINIMAL.replace("host: db.internal", host)).config.source.tls.mode).toBe(mode);
   });
@@ -201,6 +219,14 @@ pipelines: [{ name: a, tables: [a.b], sink: { type: stdout }, commit_log: { type
       "exactly-once",
       `${MINIMAL}      delivery: exactly-once\n`,
       "pipelines.shop.sink.delivery: exactly-once is not in this release yet",
+    ],
+    [
+      "a replica to read rows from, without GTIDs",
+      MINIMAL.replace(
+        "user: cdc",
+        "user: cdc\n  snapshot: { mode: initial, host: r, quiesced: true }",
+      ),
+      "source.snapshot.host: only GTIDs tell whether a replica has what the stream has, and quiesced does without",
     ],
     [
       "a snapshot where the position is lost",

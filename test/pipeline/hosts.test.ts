@@ -14,7 +14,13 @@ function hostsOf(...names: readonly string[]): SourceHosts {
     ...{
       serverId: 1,
       start: { kind: "latest" },
-      snapshot: { mode: "never", tables: ["*.*"], batchRows: undefined, quiesced: false },
+      snapshot: {
+        mode: "never",
+        tables: ["*.*"],
+        batchRows: undefined,
+        quiesced: false,
+        replica: undefined,
+      },
       xa: "stop",
     },
     tls: { mode: "disabled", ca: undefined, cert: undefined, key: undefined },

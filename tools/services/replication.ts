@@ -38,6 +38,16 @@ export async function follow(replica: Mysql, source: Address): Promise<void> {
   );
 }
 
+/** Makes `replica` execute nothing before it is so old. */
+export async function delay(replica: Mysql, delayS: number): Promise<void> {
+  await ask(
+    replica,
+    "STOP REPLICA SQL_THREAD",
+    `CHANGE REPLICATION SOURCE TO SOURCE_DELAY = ${delayS}`,
+    "START REPLICA SQL_THREAD",
+  );
+}
+
 /** Ends the replication of `replica`, which may be written to from now on. */
 export async function promote(replica: Mysql): Promise<void> {
   await ask(

@@ -1,11 +1,13 @@
 /**
  * A snapshot of four tables while a writer changes them, with kills inside the snapshot and at its end: the
- * rows that were read and the changes that were streamed must together be the tables, each thing once.
+ * rows that were read and the changes that were streamed must together be the tables, each thing once. Then
+ * the same with rows from a replica that lags.
  */
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RowDataPacket } from "mysql2/promise";
+import { ask, delay, follow, replicaArgs } from "../../../tools/services/replication.ts";
 import type { Kafka, Mysql } from "../../../tools/services/services.ts";
 import type { Outcome } from "../campaign.ts";
 import { Consumer } from "../consumer.ts";
@@ -18,7 +20,7 @@ import { rounds } from "../options.ts";
 import { Product, builtBundle } from "../product.ts";
 import { progress, progressError } from "../progress.ts";
 import { Random } from "../random.ts";
-import { cdcUser, withConnection } from "../servers.ts";
+import { cdcUser, startSource, withConnection } from "../servers.ts";
 import { sleep, until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
@@ -29,6 +31,8 @@ const LOOK_MS = 100;
 const WHOLE_LOOK_MS = 1_000;
 /** From here on a kill is one at the hand-over. */
 const NEARLY_ALL = 0.96;
+/** While a replica is waited for, many rows change or go, and come as changes alone. */
+const NEARLY_ALL_THERE = 0.7;
 const PATIENCE_MS = 300_000;
 /** What a wrong build has not brought by then, it will not bring. */
 const MUTANT_PATIENCE_MS = 20_000;
@@ -36,11 +40,62 @@ const RSS_MAX_MB = 300;
 
 let serial = 0;
 
-export async function handover({ options, servers, mutant }: CheckContext): Promise<Outcome> {
+/** The first row of a chunk is found by its key. */
+const READ_SHARE = 0.9;
+/** How much older what the replica shows is. */
+const LAG_S = 5;
+
+export async function handover(context: CheckContext): Promise<Outcome> {
+  const { options, servers, mutant } = context;
   const [mysql, kafka] = await Promise.all([servers.mysql(), servers.kafka(1)]);
+  const { seed } = options;
   const rows = options.quick ? 25_000 : 250_000;
+  const here = await handedOver(context, new Handover({ mysql, kafka, rows, seed, mutant }));
+  if (mutant !== undefined) return here;
+  const there = await fromReplica(context, kafka);
+  return {
+    ok: here.ok && there.ok,
+    void: here.void || there.void,
+    figures: { ...here.figures, replica: there.figures },
+  };
+}
+
+/** Each chunk waits for the replica, so a quick run has fewer. */
+async function fromReplica(context: CheckContext, kafka: Kafka): Promise<Outcome> {
+  const { options } = context;
+  const [mysql, replica] = await Promise.all([
+    startSource("mysql-9", []),
+    startSource("mysql-9", replicaArgs(2)),
+  ]);
+  try {
+    // Each has made its users by itself.
+    for (const server of [mysql, replica]) await ask(server, "RESET BINARY LOGS AND GTIDS");
+    await follow(replica, mysql);
+    await delay(replica, LAG_S);
+    const rows = options.quick ? 10_000 : 250_000;
+    const { seed } = options;
+    const run = new Handover({ mysql, replica, kafka, rows, seed, mutant: undefined });
+    const outcome = await handedOver(context, run);
+    const shown = await readThere(replica);
+    const isThere = shown >= rows * tables.length * READ_SHARE;
+    return {
+      ok: outcome.ok && isThere,
+      void: outcome.void || (outcome.ok && run.lagS < LAG_S - 1),
+      figures: { ...outcome.figures, lag_s: run.lagS, rows_read_there: shown },
+    };
+  } finally {
+    await Promise.all([mysql.stop(), replica.stop()]);
+  }
+}
+
+/** Rows in the order of an index: what it replicates it finds by their keys. */
+async function readThere(replica: Mysql): Promise<number> {
+  const [row] = await ask(replica, "SHOW GLOBAL STATUS LIKE 'Handler_read_next'");
+  return Number(row?.["Value"]);
+}
+
+async function handedOver({ options }: CheckContext, run: Handover): Promise<Outcome> {
   const kills = options.kills ?? rounds(options, 20);
-  const run = new Handover({ mysql, kafka, rows, seed: options.seed, mutant });
   try {
     await run.prepare();
     const hit = await run.killed(kills, rounds(options, 5, 1));
@@ -56,6 +111,8 @@ export async function handover({ options, servers, mutant }: CheckContext): Prom
 
 interface HandoverOptions {
   readonly mysql: Mysql;
+  /** Where the rows are read, if not there. */
+  readonly replica?: Mysql;
   readonly kafka: Kafka;
   /** In each table. */
   readonly rows: number;
@@ -79,6 +136,8 @@ class Handover {
   readonly #consumer: Consumer;
   readonly #random: Random;
   readonly #startedAtMs = performance.now();
+  /** Most that was seen of how far the replica is behind. */
+  lagS = 0;
 
   constructor(options: HandoverOptions) {
     const { mysql, kafka, rows, seed, mutant } = options;
@@ -102,11 +161,12 @@ class Handover {
   }
 
   #config(): unknown {
-    const { mysql, kafka } = this.#options;
+    const { mysql, replica, kafka } = this.#options;
+    const from = replica === undefined ? {} : { host: replica.host, port: replica.port };
     return {
       source: {
         ...{ host: mysql.host, port: mysql.port, ...cdcUser },
-        snapshot: { mode: "initial" },
+        snapshot: { mode: "initial", ...from },
       },
       pipelines: [
         {
@@ -145,13 +205,17 @@ class Handover {
     await this.#until(() => this.#oracle.reads > 0, "the first row of the snapshot");
     // All that it writes lies behind the place where the stream began.
     this.#writer.start();
+    const nearlyAll = this.#options.replica === undefined ? NEARLY_ALL : NEARLY_ALL_THERE;
     const hits = { inside: 0, atHandover: 0 };
     for (let kill = 0; kill < inside; kill += 1) {
-      const share = ((kill + this.#random.next()) / inside) * NEARLY_ALL;
-      await this.#until(() => this.#oracle.reads >= share * all, `${share} of the snapshot`);
-      if (await this.#kill()) hits.inside += 1;
+      const share = ((kill + this.#random.next()) / inside) * nearlyAll;
+      const isThere = (): boolean => this.#oracle.reads >= share * all;
+      await this.#until(() => isThere() || this.#isCopied, `${share} of the snapshot`);
+      const isInside = isThere();
+      if ((await this.#kill()) && isInside) hits.inside += 1;
     }
-    await this.#until(() => this.#oracle.reads >= NEARLY_ALL * all, "the end of the snapshot");
+    const isEnding = (): boolean => this.#oracle.reads >= NEARLY_ALL * all || this.#isCopied;
+    await this.#until(isEnding, "the end of the snapshot");
     for (let kill = 0; kill < atEnd; kill += 1) {
       await sleep(this.#random.int(20, 1_200));
       if (await this.#kill()) hits.atHandover += 1;
@@ -159,9 +223,14 @@ class Handover {
     return hits;
   }
 
+  get #isCopied(): boolean {
+    return this.#product.logTail(20).includes("tables_left=0");
+  }
+
   /** @returns whether something was on its way. */
   async #kill(): Promise<boolean> {
     await this.#product.kill();
+    await this.#noteLag();
     await this.#read();
     const inFlight = this.#oracle.missing;
     const { reads, delivered } = this.#oracle;
@@ -170,6 +239,13 @@ class Handover {
     );
     this.#product.start();
     return inFlight > 0;
+  }
+
+  async #noteLag(): Promise<void> {
+    const { replica } = this.#options;
+    if (replica === undefined) return;
+    const [status] = await ask(replica, "SHOW REPLICA STATUS");
+    this.lagS = Math.max(this.lagS, Number(status?.["Seconds_Behind_Source"]) || 0);
   }
 
   async judged({ inside, atHandover, kills }: Hits & { kills: number }): Promise<Outcome> {
