@@ -4,7 +4,7 @@
  */
 import type { MysqlServer, SourceTable } from "../binlog/server.ts";
 import { fault, good, warning, type Finding } from "../core/finding.ts";
-import { notReadable } from "./snapshot.ts";
+import { idOf, LISTED_MAX, notReadable } from "./snapshot.ts";
 
 export interface ReplicaScene {
   /** As `host:port`. */
@@ -22,7 +22,6 @@ type AskedReplica = Pick<
 type AskedSource = Pick<MysqlServer, "inspect" | "gtids" | "seenGtids">;
 
 const CHECK = "snapshot.host";
-const LISTED_MAX = 20;
 
 export async function replicaFindings(scene: ReplicaScene): Promise<readonly Finding[]> {
   const { name, replica, source } = scene;
@@ -86,10 +85,6 @@ function notThere({ database, name }: SourceTable, host: string, missing: string
     `The existing rows of ${id} cannot be read from ${host}: it has no such table.`,
     "a replica that replicates all of the tables  # or leave out source.snapshot.host",
   );
-}
-
-function idOf({ database, name }: Pick<SourceTable, "database" | "name">): string {
-  return JSON.stringify([database, name]);
 }
 
 function withoutGtids(name: string): Finding {

@@ -16,7 +16,8 @@ export interface SnapshotScene {
   readonly server: Pick<MysqlServer, "inspect" | "unreadable">;
 }
 
-const LISTED_MAX = 20;
+/** Of each kind of fault. */
+export const LISTED_MAX = 20;
 /** How far each is copied stands in every checkpoint, and Kafka takes a megabyte. */
 const TABLES_MAX = 5_000;
 
@@ -132,7 +133,7 @@ function standIn(glob: string): string {
   return glob.replaceAll("*", "tidemark").replaceAll("?", "_").slice(0, NAME_MAX);
 }
 
-function idOf({ database, name }: Name): string {
+export function idOf({ database, name }: Name): string {
   return JSON.stringify([database, name]);
 }
 

@@ -12,7 +12,8 @@ import { buildBundle } from "../support/bundle.ts";
 import { casesOf } from "./cases.ts";
 import { judge } from "./judge.ts";
 import { authorizer } from "./scene.ts";
-import { Place, query } from "./support.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
+import { Place } from "./support.ts";
 
 let bundle = "";
 let mysql: Mysql;
@@ -41,7 +42,7 @@ beforeEach(async () => {
   place.configure(mysql, { kafka });
 });
 afterEach(async () => {
-  await query(mysql, `DROP DATABASE ${place.database}`, `DROP USER ${place.user}@'%'`);
+  await ask(mysql, `DROP DATABASE ${place.database}`, `DROP USER ${place.user}@'%'`);
 });
 
 test("finds no error where everything is set up, and says so", async () => {
@@ -65,7 +66,7 @@ test("finds no error where everything is set up, and says so", async () => {
 });
 
 test("all that is wrong is shown at once, with the highest exit code", async () => {
-  await query(
+  await ask(
     mysql,
     "SET GLOBAL binlog_format = STATEMENT, GLOBAL binlog_row_image = MINIMAL",
     `REVOKE REPLICATION SLAVE, REPLICATION CLIENT ON *.* FROM ${place.user}@'%'`,
@@ -73,7 +74,7 @@ test("all that is wrong is shown at once, with the highest exit code", async () 
   );
   const { status, bad } = await place.check();
   const run = await place.run(["run", "--connect-timeout", "20"]);
-  await query(mysql, "SET GLOBAL binlog_format = ROW, GLOBAL binlog_row_image = FULL");
+  await ask(mysql, "SET GLOBAL binlog_format = ROW, GLOBAL binlog_row_image = FULL");
   expect(status).toBe(78);
   expect(bad.map(({ check, exit_code }) => [check, exit_code])).toEqual([
     ["mysql.binlog_format", 78],

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { freePort } from "../../tools/services/ports.ts";
 import { startMysql, stopAll, type Mysql } from "../../tools/services/services.ts";
 import { buildBundle } from "../support/bundle.ts";
-import { Place, query, until } from "./support.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
+import { Place, until } from "./support.ts";
 
 let bundle = "";
 let first: Mysql;
@@ -63,7 +64,7 @@ test("the first that is up is read", async () => {
   configure(nobody, addressOf(first));
   const running = place.start(["run"]);
   await until("it reads", () => running.output().stderr.includes("begins without a checkpoint"));
-  await query(first, `INSERT INTO ${place.database}.orders VALUES (1, 'a')`);
+  await ask(first, `INSERT INTO ${place.database}.orders VALUES (1, 'a')`);
   await until("row 1", () => running.output().stdout.includes('"id":1'));
   running.kill("SIGTERM");
   expect((await running.ended).status).toBe(0);

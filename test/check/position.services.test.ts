@@ -11,7 +11,8 @@ import {
 } from "../../tools/services/services.ts";
 import { Observer, never } from "../kafka/support.ts";
 import { buildBundle } from "../support/bundle.ts";
-import { Place, query, until, type Started } from "./support.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
+import { Place, until, type Started } from "./support.ts";
 
 let bundle = "";
 let mysql: Mysql;
@@ -60,7 +61,7 @@ async function stop(started: Started): Promise<void> {
 }
 
 const insert = (id: number): Promise<unknown> =>
-  query(mysql, `INSERT INTO ${place.database}.orders VALUES (${id}, 'row ${id}')`);
+  ask(mysql, `INSERT INTO ${place.database}.orders VALUES (${id}, 'row ${id}')`);
 
 /** The ids of the rows in the topic, in order. */
 async function arrived(): Promise<readonly number[]> {
@@ -86,9 +87,9 @@ describe("with a commit log in Kafka", () => {
     await until("row 1", async () => (await arrived()).length === 1);
     await stop(first);
     await insert(2);
-    await query(mysql, "FLUSH BINARY LOGS");
-    const [status] = await query(mysql, "SHOW BINARY LOG STATUS");
-    await query(mysql, `PURGE BINARY LOGS TO '${String(status?.["File"])}'`);
+    await ask(mysql, "FLUSH BINARY LOGS");
+    const [status] = await ask(mysql, "SHOW BINARY LOG STATUS");
+    await ask(mysql, `PURGE BINARY LOGS TO '${String(status?.["File"])}'`);
     const refused = await place.run(["run"]);
     expect(refused.status).toBe(65);
     expect(refused.stderr).toContain("tidemark position set");
@@ -192,7 +193,7 @@ describe("with a commit log in Kafka", () => {
 
   test("a place that the server has not is refused, and nothing is written", async () => {
     await insert(1);
-    const [status] = await query(mysql, "SHOW BINARY LOG STATUS");
+    const [status] = await ask(mysql, "SHOW BINARY LOG STATUS");
     const file = String(status?.["File"]);
     const end = Number(status?.["Position"]);
     for (const [wrong, reason] of [
@@ -218,7 +219,7 @@ describe("with a commit log in Kafka", () => {
   });
 
   test("a GTID set goes on behind its transactions", async () => {
-    const [before] = await query(mysql, "SELECT @@GLOBAL.gtid_executed AS gtids");
+    const [before] = await ask(mysql, "SELECT @@GLOBAL.gtid_executed AS gtids");
     await insert(1);
     const gtids = String(before?.["gtids"]).replaceAll(/\s/g, "");
     const set = await place.run(["position", "set", gtids]);
@@ -299,7 +300,7 @@ describe("with a commit log in a file", () => {
     expect(Date.parse(String(readable).replace(" UTC", "Z"))).toBe(
       Math.floor(Number(timestamp)) * 1_000,
     );
-    const [status] = await query(mysql, "SHOW BINARY LOG STATUS");
+    const [status] = await ask(mysql, "SHOW BINARY LOG STATUS");
     const end = `${String(status?.["File"])}:${String(status?.["Position"])}`;
     expect(`${String(position["log_file"])}:${String(position["log_pos"])}`).toBe(end);
     const file = join(place.folder, "binlog_position_shop_orders.json");
@@ -315,7 +316,7 @@ describe("with a commit log in a file", () => {
     await until("row 2", () => lines(path()).length === 2);
     await stop(second);
     // As it is when the rows of a transaction have been read, and its end has not.
-    const events = await query(mysql, `SHOW BINLOG EVENTS IN '${String(position["log_file"])}'`);
+    const events = await ask(mysql, `SHOW BINLOG EVENTS IN '${String(position["log_file"])}'`);
     const inside = events.filter(event => event["Event_type"] === "Write_rows").at(-1);
     const back = await set({ ...position, log_pos: Number(inside?.["End_log_pos"]) });
     expect(back.stdout).toContain(`goes on at ${end}`);
@@ -352,10 +353,10 @@ describe("decode", () => {
   const url = (): string => `mysql://${place.user}@${mysql.host}:${mysql.port}`;
 
   test("prints the changes of a database from a place on, and ends at its limit", async () => {
-    const [status] = await query(mysql, "SHOW BINARY LOG STATUS");
+    const [status] = await ask(mysql, "SHOW BINARY LOG STATUS");
     const from = `${String(status?.["File"])}:${String(status?.["Position"])}`;
     const { database } = place;
-    await query(
+    await ask(
       mysql,
       `CREATE TABLE ${database}.t (id BIGINT UNSIGNED PRIMARY KEY, d DECIMAL(20,4), at DATETIME(3), j JSON, b VARBINARY(9), f BIT(3))`,
       `INSERT INTO ${database}.t VALUES (18446744073709551615, 1.50, '2026-01-02 03:04:05.678', '{"a": 1}', 'xyz', b'101'), (2, NULL, NULL, NULL, NULL, NULL)`,

@@ -22,7 +22,8 @@ import {
 } from "../../tools/services/services.ts";
 import { createTopics } from "../support/create-topics.ts";
 import { installKafkaTools } from "./kafka-tools.ts";
-import { Place, query, until, type Ended, type Found } from "./support.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
+import { Place, until, type Ended, type Found } from "./support.ts";
 
 // kafkajs is CommonJS, and its enums are there at run time only as properties of the whole.
 const {
@@ -143,7 +144,7 @@ export class Scene {
   }
 
   async sql(...statements: readonly string[]): Promise<void> {
-    await query(this.#mysql, ...statements);
+    await ask(this.#mysql, ...statements);
   }
 
   /** A server of the scene's own; where there was one already, it ends, and the new one has its port. */
@@ -190,14 +191,14 @@ export class Scene {
       `GRANT REPLICATION SLAVE ON *.* TO ${user}@'%'`,
     );
     this.afterwards(() => this.sql(`DROP USER ${user}@'%'`));
-    await query(
+    await ask(
       replica,
       `${change} ${prefix}_HOST='127.0.0.1', ${prefix}_PORT=${this.#mysql.port},
        ${prefix}_USER='${user}', ${prefix}_PASSWORD='repl', ${prefix}_SSL=1, ${prefix}_AUTO_POSITION=1`,
       start,
     );
     await until("the replica has registered", async () => {
-      const registered = await query(this.#mysql, isOld ? "SHOW SLAVE HOSTS" : "SHOW REPLICAS");
+      const registered = await ask(this.#mysql, isOld ? "SHOW SLAVE HOSTS" : "SHOW REPLICAS");
       return registered.length > 0;
     });
   }
@@ -297,7 +298,7 @@ export class Scene {
     const { database, user } = this.place;
     await this.place.prepare(mysql);
     if (mysql !== this.#stage.mysql) return;
-    this.afterwards(() => query(mysql, `DROP DATABASE ${database}`, `DROP USER ${user}@'%'`));
+    this.afterwards(() => ask(mysql, `DROP DATABASE ${database}`, `DROP USER ${user}@'%'`));
   }
 
   async #acl(

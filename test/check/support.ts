@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { holdsSecret } from "../verify/secrets.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
 import type { KafkaAddress, MysqlAddress } from "../../tools/services/shared.ts";
 
 export interface Found {
@@ -32,18 +32,6 @@ export interface Started {
   readonly output: () => Omit<Ended, "status">;
 }
 
-export async function query(mysql: MysqlAddress, ...statements: readonly string[]) {
-  const { host, port, user, password } = mysql;
-  const connection = await createConnection({ host, port, user, password });
-  try {
-    let rows: RowDataPacket[] = [];
-    for (const statement of statements) [rows] = await connection.query<RowDataPacket[]>(statement);
-    return rows;
-  } finally {
-    await connection.end();
-  }
-}
-
 /** Of the user. */
 const PASSWORD = "Pa$$-word'1";
 /** For a configuration that has another one than the user. */
@@ -67,14 +55,14 @@ export class Place {
   /** A user with just what Tidemark needs, and a database with one table. */
   async prepare(mysql: MysqlAddress, privileges = "REPLICATION SLAVE, REPLICATION CLIENT") {
     const { database, user, password } = this;
-    await query(
+    await ask(
       mysql,
       `CREATE DATABASE ${database}`,
       `CREATE TABLE ${database}.orders (id INT PRIMARY KEY, note VARCHAR(50))`,
       `CREATE USER ${user}@'%' IDENTIFIED BY '${password.replaceAll("'", "''")}'`,
       `GRANT SELECT ON ${database}.* TO ${user}@'%'`,
     );
-    if (privileges !== "") await query(mysql, `GRANT ${privileges} ON *.* TO ${user}@'%'`);
+    if (privileges !== "") await ask(mysql, `GRANT ${privileges} ON *.* TO ${user}@'%'`);
   }
 
   get pipeline(): string {

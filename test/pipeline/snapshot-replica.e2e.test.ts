@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Mysql } from "../../tools/services/interfaces.ts";
+import { ask } from "../../tools/services/mysql-statements.ts";
 import {
-  ask,
   delay,
   executed,
   follow,

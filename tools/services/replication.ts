@@ -1,6 +1,6 @@
 /** Servers that replicate from one another by GTID, as those that `source.hosts` names. */
-import { createConnection, type RowDataPacket } from "mysql2/promise";
 import type { Mysql } from "./interfaces.ts";
+import { ask, type Login } from "./mysql-statements.ts";
 import { poll } from "./wait.ts";
 
 const caughtUpTimeoutMs = 120_000;
@@ -10,22 +10,8 @@ export function replicaArgs(serverId: number): readonly string[] {
   return [`--server-id=${serverId}`, "--relay-log=relay", "--skip-replica-start"];
 }
 
-type Address = Pick<Mysql, "host" | "port" | "user" | "password">;
-
-export async function ask(server: Address, ...statements: readonly string[]) {
-  const { host, port, user, password } = server;
-  const connection = await createConnection({ host, port, user, password });
-  try {
-    let rows: RowDataPacket[] = [];
-    for (const statement of statements) [rows] = await connection.query<RowDataPacket[]>(statement);
-    return rows;
-  } finally {
-    await connection.end();
-  }
-}
-
 /** Makes `replica` get everything that `source` logs, from what both have on; its clients may only read. */
-export async function follow(replica: Mysql, source: Address): Promise<void> {
+export async function follow(replica: Mysql, source: Login): Promise<void> {
   const { host, port, user, password } = source;
   await ask(
     replica,
@@ -71,7 +57,7 @@ export async function whenExecuted(replica: Mysql, gtidSet: string): Promise<voi
   if (done === undefined) throw new Error(`A replica lacks some of ${gtidSet} for too long.`);
 }
 
-export async function executed(server: Address): Promise<string> {
+export async function executed(server: Login): Promise<string> {
   const [row] = await ask(server, "SELECT @@GLOBAL.gtid_executed AS executed");
   return String(row?.["executed"]).replace(/\s/g, "");
 }

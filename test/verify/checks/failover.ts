@@ -8,8 +8,8 @@
  * the end a server is lost with one transaction that only it and the destination have.
  */
 import { readFileSync } from "node:fs";
+import { ask } from "../../../tools/services/mysql-statements.ts";
 import {
-  ask,
   executed,
   follow,
   promote,

@@ -5,7 +5,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../../../tools/services/ports.ts";
-import { Place, query, until, WRONG_PASSWORD } from "../../check/support.ts";
+import { ask } from "../../../tools/services/mysql-statements.ts";
+import { Place, until, WRONG_PASSWORD } from "../../check/support.ts";
 import { builtBundle } from "../product.ts";
 import { holdsSecret } from "../secrets.ts";
 import type { Servers } from "../servers.ts";
@@ -67,7 +68,7 @@ export async function pagesAndLogs(servers: Servers, dir: string): Promise<Searc
         () => false,
       ),
     );
-    await query(mysql, `INSERT INTO ${database}.orders VALUES (1, 'a')`);
+    await ask(mysql, `INSERT INTO ${database}.orders VALUES (1, 'a')`);
     for (const path of PAGES) {
       const text = await page(path);
       searched += 1;
@@ -77,7 +78,7 @@ export async function pagesAndLogs(servers: Servers, dir: string): Promise<Searc
     await search("the log of a run", running.ended);
     return { searched, leaks };
   } finally {
-    await query(mysql, `DROP DATABASE ${database}`, `DROP USER ${user}@'%'`);
+    await ask(mysql, `DROP DATABASE ${database}`, `DROP USER ${user}@'%'`);
     place.remove();
   }
 }
