@@ -7,7 +7,7 @@
  * `tidemark check` prints what is found; `tidemark run` does the same at its start, stops on the errors
  * and logs the warnings. Faults are collected, so that one look shows them all.
  */
-import type { MysqlServer, SourceColumn } from "../binlog/server.ts";
+import type { MysqlServer } from "../binlog/server.ts";
 import type { SourceNeeds } from "../binlog/server-settings.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
@@ -166,7 +166,6 @@ async function checkSource(options: CheckOptions): Promise<Source> {
       grantee,
     });
     ({ tables } = captured);
-    const years: readonly SourceColumn[] = tables.length === 0 ? [] : await server.yearColumns();
     const { version } = await server.inspect();
     const hidden =
       keyFault === undefined
@@ -176,7 +175,7 @@ async function checkSource(options: CheckOptions): Promise<Source> {
     const patterns = pipeline.tables;
     return [
       ...captured.findings,
-      ...yearFindings(tables, years, version),
+      ...(await yearFindings(tables, version, () => server.yearColumns())),
       ...hidden,
       ...(await snapshotFindings({ snapshot, tables, patterns, grantee, server })),
     ];

@@ -157,17 +157,18 @@ export function hiddenKeyFindings(
   return faults.map(found => fault("CONFIG_INVALID", check, found, fix));
 }
 
-export function yearFindings(
+/** @param years is asked only where it matters: a server with thousands of tables takes a while for it. */
+export async function yearFindings(
   tables: readonly CapturedTable[],
-  years: readonly SourceColumn[],
   serverVersion: string,
-): readonly Finding[] {
+  years: () => Promise<readonly SourceColumn[]>,
+): Promise<readonly Finding[]> {
+  if (tables.length === 0) return [];
   const captured = new Set(tables.map(idOf));
-  const ours = years.filter(({ database, table }) => captured.has(`${database}.${table}`));
-  if (isYearAmbiguous(serverVersion) && ours.length > 0) {
-    return ours.map(column => ambiguous(column, serverVersion));
-  }
-  return tables.length === 0 ? [] : [good("tables.columns", "Every captured column can be read.")];
+  const all = isYearAmbiguous(serverVersion) ? await years() : [];
+  const ours = all.filter(({ database, table }) => captured.has(`${database}.${table}`));
+  if (ours.length > 0) return ours.map(column => ambiguous(column, serverVersion));
+  return [good("tables.columns", "Every captured column can be read.")];
 }
 
 /** Between these versions a table map does not tell which columns beside a YEAR are unsigned. */
