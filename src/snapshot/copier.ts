@@ -22,7 +22,7 @@ import type { Troubles } from "../core/troubles.ts";
 import type { ChunkSize } from "./chunk-size.ts";
 import { KeyChanged, type Batch, type Chunk, type ChunkSource } from "./chunk-source.ts";
 import { joinSets, type HandedOut } from "./handed-out.ts";
-import { Window } from "./window.ts";
+import { Noted, Window } from "./window.ts";
 
 export interface CopierOptions {
   readonly state: SnapshotState;
@@ -69,7 +69,21 @@ interface Ready extends Omit<ReadyChunk, "endsTails"> {
   readonly window: Window;
 }
 
+/** What was handed out when a window was opened; the server was waited for until it had it. */
+interface Opening {
+  readonly noted: Noted;
+  readonly seen: string;
+  /** Other chunks may be read in it until then. */
+  readonly untilMs: number;
+}
+
 const READY_MAX = 1;
+/** Waiting takes a tenth of the time at most, where the server has to be waited for. */
+const SHARED_PER_WAITED = 10;
+/** A server that answers sooner is asked again for each chunk. */
+const SHARED_FROM_MS = 200;
+/** More keys than this are not noted for others. */
+const SHARED_NOTED_MAX = 50_000;
 /** A transaction that was about to be committed, and never was, is looked for after this time. */
 const LOOK_AGAIN_MS = 5_000;
 
@@ -78,7 +92,9 @@ export class Copier {
   readonly #tables: readonly string[];
   /** Tables of which rows may have been sent by the run before. */
   readonly #redone: Set<string>;
-  readonly #open = new Set<Window>();
+  /** What the stream changes is noted in each: of the chunk at the head, and of the one that is read. */
+  readonly #open = new Set<Noted>();
+  #shared: Opening | undefined;
   /** The stream moved, or a chunk was taken. */
   readonly #moved = new Wake();
   /** Fired when there may be something to take, or nothing ever again. */
@@ -109,7 +125,7 @@ export class Copier {
   /** The stream hands this out. */
   note(entry: Entry): void {
     this.#options.handedOut.note(entry);
-    for (const window of this.#open) window.note(entry);
+    for (const noted of this.#open) noted.note(entry);
     if (this.#base === undefined) this.#moved.notify();
   }
 
@@ -124,7 +140,7 @@ export class Copier {
     }
     if (!window.isOver) return undefined;
     this.#ready.shift();
-    this.#open.delete(window);
+    this.#forget(window.noted);
     this.#moved.notify();
     const endsRedo = from.redo !== null && (next.redo === null || next.table !== from.table);
     const endsTails = endsRedo && this.#redone.delete(table) && this.#redone.size === 0;
@@ -138,8 +154,17 @@ export class Copier {
     this.#turn += 1;
     this.#ready = [];
     this.#open.clear();
+    this.#shared = undefined;
     this.#cursor = from;
     this.#moved.notify();
+  }
+
+  /** Unless other chunks are read in the same window. */
+  #forget(noted: Noted): void {
+    const isUsed = noted === this.#shared?.noted;
+    if (!isUsed && !this.#ready.some(({ window }) => window.noted === noted)) {
+      this.#open.delete(noted);
+    }
   }
 
   /** Resolves when everything is taken. Waits for a server that is down. */
@@ -212,7 +237,7 @@ export class Copier {
       await this.#options.announce(table, ready.key, signal);
     }
     if (turn !== this.#turn) {
-      this.#open.delete(window);
+      this.#forget(window.noted);
       return;
     }
     this.#cursor = ready.next;
@@ -220,21 +245,17 @@ export class Copier {
     this.changed.notify();
   }
 
-  /** One attempt, with a window of its own. */
+  /** One attempt. */
   async #readChunk(
     from: Cursor,
     table: string,
     signal: AbortSignal,
   ): Promise<{ readonly chunk: Chunk | "key-changed" | undefined; readonly window: Window }> {
-    const { source, handedOut, size, windowed, clock } = this.#options;
-    const window = new Window(table);
-    this.#open.add(window);
-    const seen = joinSets(this.#base ?? "", handedOut.gtids);
+    const { source, size, windowed, clock } = this.#options;
+    const { noted, seen, waitedMs } = await this.#openWindow(table, signal);
+    const window = new Window(noted);
     try {
-      const openMs = clock.nowMs();
-      if (windowed) await source.caughtUp(seen, signal);
       const startMs = clock.nowMs();
-      const waitedMs = startMs - openMs;
       const request = { table, after: from.key, until: from.redo, limit: size.rows };
       const chunk = await source.read(request, signal);
       if (chunk !== undefined)
@@ -242,11 +263,50 @@ export class Copier {
       window.close(windowed ? await source.seenBeside(seen, signal) : "");
       return { chunk, window };
     } catch (thrown) {
-      this.#open.delete(window);
-      if (thrown instanceof KeyChanged) return { chunk: "key-changed", window };
-      source.close();
+      if (thrown instanceof KeyChanged) {
+        this.#forget(noted);
+        return { chunk: "key-changed", window };
+      }
+      this.#giveUp(noted);
       throw thrown;
     }
+  }
+
+  async #openWindow(
+    table: string,
+    signal: AbortSignal,
+  ): Promise<Pick<Opening, "noted" | "seen"> & { readonly waitedMs: number }> {
+    const { source, handedOut, windowed, clock } = this.#options;
+    const shared = this.#shared;
+    if (shared !== undefined) {
+      const isGood = shared.noted.table === table && shared.noted.fault === undefined;
+      const isSmall = shared.noted.size <= SHARED_NOTED_MAX;
+      if (isGood && isSmall && clock.nowMs() < shared.untilMs) return { ...shared, waitedMs: 0 };
+      this.#shared = undefined;
+      this.#forget(shared.noted);
+    }
+    const noted = new Noted(table);
+    this.#open.add(noted);
+    const seen = joinSets(this.#base ?? "", handedOut.gtids);
+    const openMs = clock.nowMs();
+    try {
+      if (windowed) await source.caughtUp(seen, signal);
+    } catch (thrown) {
+      this.#giveUp(noted);
+      throw thrown;
+    }
+    const waitedMs = clock.nowMs() - openMs;
+    if (waitedMs >= SHARED_FROM_MS && this.#open.has(noted)) {
+      this.#shared = { noted, seen, untilMs: clock.nowMs() + waitedMs * SHARED_PER_WAITED };
+    }
+    return { noted, seen, waitedMs };
+  }
+
+  /** The next chunk is read over another connection. */
+  #giveUp(noted: Noted): void {
+    this.#shared = undefined;
+    this.#forget(noted);
+    this.#options.source.close();
   }
 
   #readyOf(

@@ -17,13 +17,12 @@ import { CellState, tableId, type Image, type Rows } from "../core/rows.ts";
 /** More changed rows, or transactions, than this: the chunk is read again, and smaller. */
 const NOTED_MAX = 200_000;
 
-export class Window {
+/** What the stream changed since a window was opened. Several chunks may be read in the same. */
+export class Noted {
   readonly #table: string;
   readonly #keys = new Set<string>();
   /** Transactions handed out since the opening. */
-  readonly #passed = new Set<string>();
-  #missing: GtidSet | undefined;
-  #left = Infinity;
+  readonly #passed: string[] = [];
   #fault: string | undefined;
 
   /** @param table as `tableId` names it. */
@@ -37,11 +36,11 @@ export class Window {
       if (tableId(rows.table) === this.#table) this.#noteRows(rows, first, first + count);
     }
     if (mark.statement === true) this.#fault ??= "a table was changed or emptied meanwhile";
-    for (const gtid of mark.gtids) this.#pass(gtid);
-    if (this.#keys.size > NOTED_MAX || this.#passed.size > NOTED_MAX) {
+    for (const gtid of mark.gtids) this.#passed.push(gtid);
+    if (this.size > NOTED_MAX) {
       this.#fault ??= "too many rows were changed meanwhile";
       this.#keys.clear();
-      this.#passed.clear();
+      this.#passed.length = 0;
     }
   }
 
@@ -56,9 +55,38 @@ export class Window {
     }
   }
 
-  #pass(gtid: string): void {
-    this.#passed.add(gtid);
-    if (this.#missing?.contains(gtid) === true) this.#left -= 1;
+  get table(): string {
+    return this.#table;
+  }
+
+  /** Of changed rows, or of transactions. */
+  get size(): number {
+    return Math.max(this.#keys.size, this.#passed.length);
+  }
+
+  /** Why nothing can be said about a chunk. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  get passed(): readonly string[] {
+    return this.#passed;
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+}
+
+export class Window {
+  readonly #noted: Noted;
+  #missing: GtidSet | undefined;
+  #left = Infinity;
+  /** So many of the transactions that were handed out are looked at. */
+  #counted = 0;
+
+  constructor(noted: Noted) {
+    this.#noted = noted;
   }
 
   /**
@@ -69,7 +97,7 @@ export class Window {
   close(missing: string): void {
     this.#missing = GtidSet.parse(missing);
     this.#left = countOf(this.#missing.toString());
-    for (const gtid of this.#passed) if (this.#missing.contains(gtid)) this.#left -= 1;
+    this.#counted = 0;
   }
 
   /** As it was told. */
@@ -78,18 +106,25 @@ export class Window {
   }
 
   get isOver(): boolean {
+    const { passed } = this.#noted;
+    for (; this.#counted < passed.length && this.#left > 0; this.#counted += 1) {
+      if (this.#missing?.contains(passed[this.#counted] as string) === true) this.#left -= 1;
+    }
     return this.#left <= 0;
   }
 
-  /** Why nothing can be said about the chunk. */
   get fault(): string | undefined {
-    return this.#fault;
+    return this.#noted.fault;
+  }
+
+  get noted(): Noted {
+    return this.#noted;
   }
 
   hasChanged(rows: Rows, row: number): boolean {
     if (__MUTANT__ === "forget-window") return false;
     const key = keyOf(rows, row, "after");
-    return key === undefined || this.#keys.has(key);
+    return key === undefined || this.#noted.has(key);
   }
 }
 
