@@ -189,7 +189,7 @@ async function checkReplica(
   captured: readonly CapturedTable[],
 ): Promise<readonly Finding[]> {
   const { config, server: source, replica } = options;
-  if (replica === undefined) return [];
+  if (replica === undefined || config.source.snapshot.mode === "never") return [];
   const { name, server } = replica;
   const place = {
     ...mysqlPlace(config),

@@ -43,6 +43,8 @@ export interface SnapshotConfig {
   readonly tables: readonly string[];
   /** Undefined: it adapts. */
   readonly batchRows: number | undefined;
+  /** Copied at the same time. */
+  readonly parallelTables: number;
   readonly quiesced: boolean;
   /** Of which rows are read; undefined: the server whose changes are read. */
   readonly replica: HostConfig | undefined;

@@ -244,13 +244,14 @@ function normaliseSnapshot(
   settings: SnapshotSettings,
   hosts: readonly [HostConfig, ...HostConfig[]],
 ): SnapshotConfig {
-  const { mode, force, tables, batch_rows, quiesced, host, port = hosts[0].port } = settings;
+  const { mode, force, tables, batch_rows, parallel_tables, quiesced } = settings;
+  const { host, port = hosts[0].port } = settings;
   const batchRows = batch_rows === "auto" ? undefined : batch_rows;
-  const same = { tables, batchRows, quiesced };
-  if (mode === "never" || mode === "false") return { mode: "never", ...same, replica: undefined };
   const isSource = hosts.length === 1 && hosts[0].host === host && hosts[0].port === port;
   const replica = host === "" || isSource ? undefined : { host, port };
-  return { mode: force || mode === "always" ? "always" : "initial", ...same, replica };
+  const same = { tables, batchRows, parallelTables: parallel_tables, quiesced, replica };
+  if (mode === "never" || mode === "false") return { mode: "never", ...same };
+  return { mode: force || mode === "always" ? "always" : "initial", ...same };
 }
 
 function normaliseStart(start: SourceSettings["start"]): StartConfig {

@@ -54,6 +54,12 @@ export const snapshotSchema = z
       .default(["*.*"])
       .describe("Which of the captured tables, by patterns like those of a pipeline."),
     batch_rows: batchRowsSchema,
+    parallel_tables: integer(1, 8)
+      .default(1)
+      .describe(
+        "Tables that are copied at the same time, each over a connection of its own. More than one gains " +
+          "where each answer takes long: from a replica that lags behind, or far away.",
+      ),
     quiesced: flag()
       .default(false)
       .describe(

@@ -4,8 +4,6 @@ import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
 
 export interface SnapshotReportOptions {
-  /** Tables that are not copied yet. */
-  readonly tables: number;
   readonly vitals: Pick<Vitals, "snapshotTablesLeft">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,15 +22,20 @@ const INTERVAL_MS = 5_000;
 
 export class SnapshotReport {
   readonly #options: SnapshotReportOptions;
-  #left: number;
+  #left = 0;
   #rows = 0;
-  #sinceMs: number;
+  #sinceMs = 0;
 
   constructor(options: SnapshotReportOptions) {
     this.#options = options;
-    this.#left = options.tables;
-    options.vitals.snapshotTablesLeft = options.tables;
-    this.#sinceMs = options.clock.nowMs();
+  }
+
+  /** So many more tables are to be copied. */
+  begin(tables: number): void {
+    const { vitals, clock } = this.#options;
+    if (this.#left === 0) this.#sinceMs = clock.nowMs();
+    this.#left += tables;
+    vitals.snapshotTablesLeft = this.#left;
   }
 
   /** Part of a table was handed out. */

@@ -17,15 +17,16 @@ import type { Entry } from "../core/entry.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import { Wake } from "../core/signal.ts";
-import type { SnapshotKey, SnapshotState } from "../core/snapshot-state.ts";
+import type { SnapshotKey } from "../core/snapshot-state.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { ChunkSize } from "./chunk-size.ts";
 import { KeyChanged, type Batch, type Chunk, type ChunkSource } from "./chunk-source.ts";
 import { joinSets, type HandedOut } from "./handed-out.ts";
+import type { ListedTable, TableList } from "./table-list.ts";
 import { Noted, Window } from "./window.ts";
 
 export interface CopierOptions {
-  readonly state: SnapshotState;
+  readonly list: TableList;
   readonly source: ChunkSource;
   readonly handedOut: HandedOut;
   readonly size: ChunkSize;
@@ -33,6 +34,8 @@ export interface CopierOptions {
   readonly windowed: boolean;
   /** Resolves when the commit log says that rows of the table up to this key may be sent. */
   readonly announce: (table: string, until: SnapshotKey, signal: AbortSignal) => Promise<void>;
+  /** Fired when there may be something to take. */
+  readonly changed: Wake;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly troubles?: Troubles | undefined;
@@ -41,6 +44,7 @@ export interface CopierOptions {
 /** A chunk of which nothing is left out yet. */
 export interface ReadyChunk {
   readonly table: string;
+  readonly run: string;
   readonly batches: readonly Batch[];
   readonly window: Pick<Window, "hasChanged">;
   /** Rows of the table in front of it. */
@@ -55,7 +59,7 @@ export interface ReadyChunk {
 
 /** Where a chunk begins. */
 interface Cursor {
-  /** Index in the list of tables. */
+  /** Index among the tables of this copier. */
   readonly table: number;
   readonly key: SnapshotKey | null;
   readonly rows: number;
@@ -89,16 +93,13 @@ const LOOK_AGAIN_MS = 5_000;
 
 export class Copier {
   readonly #options: CopierOptions;
-  readonly #tables: readonly string[];
-  /** Tables of which rows may have been sent by the run before. */
-  readonly #redone: Set<string>;
+  /** Those that it has taken from the list. */
+  readonly #tables: ListedTable[] = [];
   /** What the stream changes is noted in each: of the chunk at the head, and of the one that is read. */
   readonly #open = new Set<Noted>();
   #shared: Opening | undefined;
-  /** The stream moved, or a chunk was taken. */
+  /** The stream moved, a chunk was taken, or the list changed. */
   readonly #moved = new Wake();
-  /** Fired when there may be something to take, or nothing ever again. */
-  readonly changed = new Wake();
   #ready: Ready[] = [];
   #cursor: Cursor;
   /** Raised when what was read is thrown away. */
@@ -108,31 +109,29 @@ export class Copier {
 
   constructor(options: CopierOptions) {
     this.#options = options;
-    const tables = Object.entries(options.state.tables);
-    this.#tables = tables.flatMap(([id, { done }]) => (done ? [] : [id]));
-    this.#redone = new Set(tables.flatMap(([id, { until }]) => (until === null ? [] : [id])));
     this.#cursor = this.#startOf(0);
   }
 
-  get isFinished(): boolean {
-    return !this.#hasMore && this.#ready.length === 0;
-  }
-
   get #hasMore(): boolean {
-    return this.#cursor.table < this.#tables.length;
+    return this.#cursor.table < this.#tables.length || this.#options.list.hasWaiting;
   }
 
-  /** The stream hands this out. */
+  /** The list changed. */
+  look(): void {
+    this.#moved.notify();
+  }
+
+  /** The stream hands this out, and `handedOut` has noted it. */
   note(entry: Entry): void {
-    this.#options.handedOut.note(entry);
     for (const noted of this.#open) noted.note(entry);
     if (this.#base === undefined) this.#moved.notify();
   }
 
   /** The next chunk, if the stream stands where its rows may enter. */
   take(): ReadyChunk | undefined {
+    const { list, handedOut } = this.#options;
     const [head] = this.#ready;
-    if (head === undefined || !this.#options.handedOut.isBetween) return undefined;
+    if (head === undefined || !handedOut.isBetween) return undefined;
     const { table, window, from, next } = head;
     if (window.fault !== undefined) {
       this.#readAgain(head, window.fault);
@@ -143,7 +142,8 @@ export class Copier {
     this.#forget(window.noted);
     this.#moved.notify();
     const endsRedo = from.redo !== null && (next.redo === null || next.table !== from.table);
-    const endsTails = endsRedo && this.#redone.delete(table) && this.#redone.size === 0;
+    const endsTails = endsRedo && list.passRedone(table);
+    if (head.isLast) list.finish();
     return { ...head, endsTails };
   }
 
@@ -167,19 +167,22 @@ export class Copier {
     }
   }
 
-  /** Resolves when everything is taken. Waits for a server that is down. */
+  /** Resolves when all tables of the list are finished. Waits for a server that is down. */
   async run(signal: AbortSignal): Promise<void> {
+    const { list, source } = this.#options;
+    this.#base = undefined;
+    this.#shared = undefined;
+    this.#open.clear(); // What was handed out between two rounds is not noted.
     try {
       await this.#reachBase(signal);
       for (;;) {
         const canRead = (): boolean => this.#hasMore && this.#ready.length < READY_MAX;
-        await this.#until(() => this.isFinished || canRead(), signal);
-        if (this.isFinished) return;
+        await this.#until(() => list.isFinished || canRead(), signal);
+        if (list.isFinished) return;
         await this.#readNext(signal);
       }
     } finally {
-      this.#options.source.close();
-      this.changed.notify();
+      source.close();
     }
   }
 
@@ -216,13 +219,14 @@ export class Copier {
       source.stillThere(missing, signal),
     );
     head.window.close(still);
-    this.changed.notify();
+    this.#options.changed.notify();
   }
 
   async #readNext(signal: AbortSignal): Promise<void> {
     const turn = this.#turn;
-    const from = this.#cursor;
-    const table = this.#tables[from.table] ?? "";
+    const from = this.#begin();
+    const table = this.#tables[from.table]?.id;
+    if (table === undefined) return; // Another copier was faster.
     const { chunk, window } = await this.#asking(`Reading existing rows of ${table}`, signal, () =>
       this.#readChunk(from, table, signal),
     );
@@ -242,7 +246,17 @@ export class Copier {
     }
     this.#cursor = ready.next;
     this.#ready.push(ready);
-    this.changed.notify();
+    this.#options.changed.notify();
+  }
+
+  /** Where to read on; at the end of a table, in the next one of the list. */
+  #begin(): Cursor {
+    if (this.#cursor.table === this.#tables.length) {
+      const next = this.#options.list.take();
+      if (next !== undefined) this.#tables.push(next);
+      this.#cursor = this.#startOf(this.#cursor.table);
+    }
+    return this.#cursor;
   }
 
   /** One attempt. */
@@ -313,7 +327,8 @@ export class Copier {
     { from, table, window }: Pick<Ready, "from" | "table" | "window">,
     chunk: Chunk | undefined,
   ): Ready {
-    const common = { table, window, from, rowsBefore: from.rows };
+    const run = this.#tables[from.table]?.run ?? "";
+    const common = { table, run, window, from, rowsBefore: from.rows };
     const nextTable = this.#startOf(from.table + 1);
     if (chunk === undefined) {
       this.#options.logger.warn({ table }, "the table is gone: nothing of it is left to copy");
@@ -331,8 +346,7 @@ export class Copier {
   }
 
   #startOf(table: number): Cursor {
-    const known = this.#options.state.tables[this.#tables[table] ?? ""];
-    const { key = null, until = null, rows = 0 } = known ?? {};
+    const { key = null, until = null, rows = 0 } = this.#tables[table]?.known ?? {};
     return { table, key, rows, redo: until };
   }
 

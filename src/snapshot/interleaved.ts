@@ -1,16 +1,17 @@
 /**
  * The stream with the existing rows in it: what the pipeline reads in place of the stream alone.
  *
- *   stream  ──entries──▶ ┬─ noted by the copier's windows ─▶ numbered ─▶ pipeline
- *   copier  ──chunks───▶ ╯  between two transactions
+ *   stream  ──entries──▶ ┬─ noted by the copiers' windows ─▶ numbered ─▶ pipeline
+ *   copiers ──chunks───▶ ╯  between two transactions
  *
  * Rows of a chunk have the mark of the last entry of the stream, with how far the copy is then.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Change, Entry, RowsOrigin, Transaction } from "../core/entry.ts";
+import type { Change, Entry, RowsOrigin } from "../core/entry.ts";
 import type { Rows } from "../core/rows.ts";
 import type { SnapshotStep } from "../core/snapshot-state.ts";
-import type { Copier, ReadyChunk } from "./copier.ts";
+import type { ReadyChunk } from "./copier.ts";
+import type { Copiers } from "./copiers.ts";
 import type { HandedOut } from "./handed-out.ts";
 
 export interface EntrySource {
@@ -19,10 +20,8 @@ export interface EntrySource {
 
 export interface InterleavedOptions {
   readonly stream: EntrySource;
-  readonly copier: Copier;
+  readonly copiers: Copiers;
   readonly handedOut: HandedOut;
-  /** Part of the ids of the rows. */
-  readonly run: string;
   readonly serverId: number;
   readonly clock: Clock;
   /** Told of each chunk that is handed out, with how many of its rows. */
@@ -36,49 +35,45 @@ type Pulled = IteratorResult<readonly Entry[], void>;
 
 export class Interleaved implements EntrySource {
   readonly #options: InterleavedOptions;
-  readonly #transaction: Transaction;
+  /** Number of the next entry. */
   #seq = 0;
 
   constructor(options: InterleavedOptions) {
     this.#options = options;
-    this.#transaction = { id: `snapshot/${options.run}`, gtid: undefined, thread: undefined };
   }
 
-  /** Ends when the signal aborts; throws what the stream throws, or the copier. */
+  /** Ends when the stream does, or the signal aborts; throws what the stream throws, or a copier. */
   async *entries(signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
+    const { stream, copiers } = this.#options;
     const ended = new AbortController();
     const either = AbortSignal.any([signal, ended.signal]);
-    const reading = this.#options.stream.entries(either);
-    const copying = this.#options.copier.run(either);
+    const reading = stream.entries(either);
+    const copying = copiers.run(either);
     try {
       yield* this.#both(reading, copying, either);
-      for await (const entries of { [Symbol.asyncIterator]: () => reading }) {
-        yield entries.map(entry => this.#numbered(entry));
-      }
     } finally {
       ended.abort();
       await copying.catch(() => undefined);
     }
   }
 
-  /** Until everything is copied, or the stream ends. */
   async *#both(
     reading: AsyncGenerator<readonly Entry[], void, undefined>,
     copying: Promise<void>,
     signal: AbortSignal,
   ): AsyncGenerator<readonly Entry[], void, undefined> {
-    const { copier } = this.#options;
+    const { copiers } = this.#options;
     const found: { pulled?: Pulled | undefined; fault?: { readonly thrown: unknown } } = {};
     const fail = (thrown: unknown): void => {
       found.fault ??= { thrown };
-      copier.changed.notify();
+      copiers.changed.notify();
     };
     copying.catch(fail);
     const pull = (): void => {
       found.pulled = undefined;
       const arrive = (pulled: Pulled): void => {
         found.pulled = pulled;
-        copier.changed.notify();
+        copiers.changed.notify();
       };
       reading.next().then(arrive, fail);
     };
@@ -89,14 +84,13 @@ export class Interleaved implements EntrySource {
       if (pulled !== undefined) {
         if (pulled.done === true) return;
         yield* this.#pass(pulled.value);
-        if (copier.isFinished) return;
         pull();
       } else if (fault !== undefined) {
-        // Told to end, the copier does so with the signal's reason; the stream just ends.
+        // Told to end, the copiers do so with the signal's reason; the stream just ends.
         if (signal.aborted) return;
         throw fault.thrown;
       } else {
-        await copier.changed.wait(signal).catch(() => undefined);
+        await copiers.changed.wait(signal).catch(() => undefined);
         if (signal.aborted) return;
       }
     }
@@ -104,32 +98,38 @@ export class Interleaved implements EntrySource {
 
   /** Entries of the stream, and chunks whose place is between them. */
   *#pass(entries: readonly Entry[]): Generator<readonly Entry[], void, undefined> {
-    const { copier } = this.#options;
+    const { copiers } = this.#options;
+    if (copiers.isIdle) {
+      copiers.pass(entries);
+      yield this.#numbered(entries);
+      return;
+    }
     let out: Entry[] = [];
     for (const entry of entries) {
-      copier.note(entry);
-      out.push(this.#numbered(entry));
-      for (const rows of this.#takeChunks()) {
-        yield out;
+      copiers.note(entry);
+      out.push(entry);
+      for (let chunk = copiers.take(); chunk !== undefined; chunk = copiers.take()) {
+        yield this.#numbered(out);
         out = [];
-        yield rows;
+        yield this.#entriesOf(chunk);
       }
     }
-    if (out.length > 0) yield out;
+    if (out.length > 0) yield this.#numbered(out);
   }
 
   *#takeChunks(): Generator<readonly Entry[], void, undefined> {
-    for (;;) {
-      const chunk = this.#options.copier.take();
-      if (chunk === undefined) return;
+    const { copiers } = this.#options;
+    for (let chunk = copiers.take(); chunk !== undefined; chunk = copiers.take()) {
       yield this.#entriesOf(chunk);
     }
   }
 
-  #numbered(entry: Entry): Entry {
-    const seq = this.#seq;
-    this.#seq += 1;
-    return entry.seq === seq ? entry : { ...entry, seq };
+  /** Those of the stream have their numbers, until rows come between. */
+  #numbered(entries: readonly Entry[]): readonly Entry[] {
+    const first = this.#seq;
+    this.#seq += entries.length;
+    if (entries[0]?.seq === first) return entries;
+    return entries.map((entry, index) => ({ ...entry, seq: first + index }));
   }
 
   /** One for each batch, and one at least: the last says where the copy stands behind the chunk. */
@@ -168,8 +168,9 @@ export class Interleaved implements EntrySource {
   }
 
   /** The rows that the stream did not change meanwhile, as runs. */
-  #changesOf({ window }: ReadyChunk, rows: Rows, numberOfFirst: number): readonly Change[] {
+  #changesOf({ window, run }: ReadyChunk, rows: Rows, numberOfFirst: number): readonly Change[] {
     const { serverId, clock, handedOut } = this.#options;
+    const transaction = { id: `snapshot/${run}`, gtid: undefined, thread: undefined };
     const { file, position } = handedOut.mark.boundary;
     const timestampS = Math.floor(clock.wallMs() / 1000);
     const origin: RowsOrigin = { file, position, serverId, timestampS };
@@ -177,8 +178,8 @@ export class Interleaved implements EntrySource {
     const add = (first: number, end: number): void => {
       if (first === end) return;
       const firstNumber = numberOfFirst + first;
-      const run = { rows, first, count: end - first, firstNumber, endsTransaction: false };
-      changes.push({ transaction: this.#transaction, origin, ...run });
+      const part = { rows, first, count: end - first, firstNumber, endsTransaction: false };
+      changes.push({ transaction, origin, ...part });
     };
     let first = 0;
     for (let row = 0; row < rows.count; row += 1) {

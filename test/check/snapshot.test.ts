@@ -22,6 +22,7 @@ async function found(
       mode: "initial",
       tables,
       batchRows: undefined,
+      parallelTables: 1,
       quiesced: false,
       replica: undefined,
     },

@@ -39,6 +39,7 @@ describe("a minimal file", () => {
           mode: "never",
           tables: ["*.*"],
           batchRows: undefined,
+          parallelTables: 1,
           quiesced: false,
           replica: undefined,
         },
@@ -81,7 +82,7 @@ describe("a minimal file", () => {
     ["mode: initial, host: db.internal, port: 3307", { host: "db.internal", port: 3307 }],
     ["mode: initial, host: db.internal", undefined],
     ['mode: initial, host: ""', undefined],
-    ["mode: never, host: r", undefined],
+    ["mode: never, host: r", { host: "r", port: 3306 }],
   ])("may name a replica for its snapshot with %j", (snapshot, replica) => {
     const text = MINIMAL.replace("user: cdc", `user: cdc\n  snapshot: { ${snapshot} }`);
     expect(parse(text).config.source.snapshot.replica).toEqual(replica);

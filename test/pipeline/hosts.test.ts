@@ -18,6 +18,7 @@ function hostsOf(...names: readonly string[]): SourceHosts {
         mode: "never",
         tables: ["*.*"],
         batchRows: undefined,
+        parallelTables: 1,
         quiesced: false,
         replica: undefined,
       },

@@ -8,7 +8,8 @@ test("a line for each table, and one every five seconds between", () => {
   const lines: object[] = [];
   const logger = { ...silentLogger, info: (fields: object) => void lines.push(fields) };
   const vitals = { snapshotTablesLeft: undefined as number | undefined };
-  const report = new SnapshotReport({ tables: 2, vitals, clock, logger });
+  const report = new SnapshotReport({ vitals, clock, logger });
+  report.begin(2);
   expect(vitals.snapshotTablesLeft).toBe(2);
   for (let chunk = 1; chunk <= 12; chunk += 1) {
     clock.advance(1_000);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { silentLogger } from "../../src/core/logger.ts";
+import { Wake } from "../../src/core/signal.ts";
 import { NOTHING_COPIED, type SnapshotTable } from "../../src/core/snapshot-state.ts";
 import { ChunkSize } from "../../src/snapshot/chunk-size.ts";
 import {
@@ -9,6 +10,7 @@ import {
 } from "../../src/snapshot/chunk-source.ts";
 import { Copier } from "../../src/snapshot/copier.ts";
 import { HandedOut } from "../../src/snapshot/handed-out.ts";
+import { TableList } from "../../src/snapshot/table-list.ts";
 import { entry, mark, rows, table } from "../support/builders.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";
 
@@ -63,8 +65,10 @@ function boundary(position: number) {
 function begin(state: SnapshotTable, server = new QuietServer()) {
   const announced: string[] = [];
   const stop = new AbortController();
+  const list = new TableList();
+  list.add([{ id: "shop.orders", run: "1", known: state }]);
   const copier = new Copier({
-    state: { run: "1", patterns: [], tables: { "shop.orders": state }, tails: null },
+    list,
     source: server,
     handedOut: new HandedOut(mark(0, boundary(END))),
     size: new ChunkSize(2, 1e6),
@@ -73,42 +77,53 @@ function begin(state: SnapshotTable, server = new QuietServer()) {
       announced.push(until["id"] ?? "");
       return Promise.resolve();
     },
+    changed: new Wake(),
     clock: new ManualClock(),
     logger: silentLogger,
   });
   const running = copier.run(stop.signal);
   const takeAll = async (): Promise<ReturnType<Copier["take"]>[]> => {
     const taken: ReturnType<Copier["take"]>[] = [];
-    while (!copier.isFinished) {
+    while (!list.isFinished) {
       await settle();
       const chunk = copier.take();
       if (chunk !== undefined) taken.push(chunk);
     }
+    copier.look();
     await running;
     return taken;
   };
-  return { copier, server, announced, takeAll };
+  return { list, server, announced, takeAll };
 }
 
 describe("a copier", () => {
   test("reads nothing before all that was committed at its start is handed out", async () => {
     const server = new QuietServer();
+    const list = new TableList();
+    list.add([{ id: "shop.orders", run: "1", known: NOTHING_COPIED }]);
+    const handedOut = new HandedOut(mark(0, boundary(4)));
     const copier = new Copier({
-      state: { run: "1", patterns: [], tables: { "shop.orders": NOTHING_COPIED }, tails: null },
+      list,
       source: server,
-      handedOut: new HandedOut(mark(0, boundary(4))),
+      handedOut,
       size: new ChunkSize(2, 1e6),
       windowed: true,
       announce: () => Promise.resolve(),
+      changed: new Wake(),
       clock: new ManualClock(),
       logger: silentLogger,
     });
     const stop = new AbortController();
     const running = copier.run(stop.signal);
-    copier.note(entry(0, { mark: mark(0, boundary(END - 1)) }));
+    const note = (position: number): void => {
+      const next = entry(0, { mark: mark(0, boundary(position)) });
+      handedOut.note(next);
+      copier.note(next);
+    };
+    note(END - 1);
     await settle();
     expect(server.requests).toEqual([]);
-    copier.note(entry(1, { mark: mark(0, boundary(END)) }));
+    note(END);
     await settle();
     expect(server.requests).toHaveLength(1);
     stop.abort();
@@ -143,11 +158,11 @@ describe("a copier", () => {
     const server = new QuietServer();
     server.hasOtherKey = true;
     const known = { rows: 1, key: { other: "1" }, until: null, done: false };
-    const { copier, takeAll } = begin(known, server);
+    const { list, takeAll } = begin(known, server);
     await settle();
     server.hasOtherKey = false;
     await takeAll();
-    expect(copier.isFinished).toBe(true);
+    expect(list.isFinished).toBe(true);
     expect(server.requests.map(({ after }) => after)).toEqual([
       { other: "1" },
       null,
