@@ -26,6 +26,7 @@ import type { Change, Entry, Mark, RowsOrigin, Transaction } from "../core/entry
 import { TidemarkError } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
 import { tableId, type Rows, type TableShape } from "../core/rows.ts";
+import type { ChangedTable, SchemaChange } from "../core/schema-change.ts";
 import type { BinlogPlace } from "./binlog-place.ts";
 import type { BinlogEvent, DumpStart } from "./reader.ts";
 
@@ -48,6 +49,7 @@ export interface AssemblerOptions {
  * several times over before the budget is reached.
  */
 const CHANGE_BYTES = 768;
+const COLUMN_BYTES = 200;
 /** Rows of XA transactions that are kept until their end tells whether they count; more are read anew then. */
 const XA_BYTES_MAX = 4 << 20;
 const PREPARED_MAX = 1000;
@@ -99,6 +101,7 @@ export class Assembler {
   #passOver = false;
   #seq = 0;
   #changes: HeldChange[] = [];
+  #schemaChanges: SchemaChange[] = [];
   /** Entries that the event at hand has completed: a fault behind them does not lose them. */
   #ready: Entry[] = [];
   /** Where the event after the rows held begins. */
@@ -196,6 +199,17 @@ export class Assembler {
     const transaction = this.#transaction ?? this.#open(undefined, position);
     transaction.xaRows = undefined;
     return this.#onRows({ kind: "rows", position, nextPosition, timestampS, serverId, rows });
+  }
+
+  /** What a statement, which has to be pushed next, made of captured tables. */
+  changeSchema(event: Event<"statement">, tables: readonly ChangedTable[]): void {
+    const { position, serverId, timestampS, database, sql: statement } = event;
+    const transaction = this.#transaction ?? this.#open(undefined, position);
+    // In front of released rows, as in CREATE … SELECT, it is released too.
+    if (this.#passOver || transaction.released !== undefined) return;
+    const origin: RowsOrigin = { file: this.#file, position, serverId, timestampS };
+    this.#schemaChanges.push({ transaction, origin, database, statement, tables });
+    this.#bytesHeld += schemaChangeBytes(statement, tables);
   }
 
   /** The marks gathered so far, if there are any: called where the stream pauses. Rows are not cut here. */
@@ -469,7 +483,8 @@ export class Assembler {
     if (kind === "statement") this.#statement = true;
     const last = this.#changes.at(-1);
     if (last) last.endsTransaction = true;
-    return this.#rowsHeld > 0 || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
+    const holds = this.#rowsHeld > 0 || this.#schemaChanges.length > 0;
+    return holds || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
   }
 
   /** A heartbeat moves the position outside transactions only, and the set never. */
@@ -485,7 +500,11 @@ export class Assembler {
   #cut(): Entry {
     const mark = this.#statement ? { ...this.#mark(), statement: true } : this.#mark();
     const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
-    const entry: Entry = { seq: this.#seq, bytes, changes: this.#changes, mark };
+    const schemaChanges = this.#schemaChanges;
+    const entry: Entry = {
+      ...{ seq: this.#seq, bytes, changes: this.#changes, mark },
+      ...(schemaChanges.length > 0 && { schemaChanges }),
+    };
     this.#seq += 1;
     this.#handedOut = mark;
     this.#clear();
@@ -526,6 +545,7 @@ export class Assembler {
 
   #clear(): void {
     this.#changes = [];
+    this.#schemaChanges = [];
     this.#rowsHeld = 0;
     this.#bytesHeld = 0;
     this.#gtids = [];
@@ -533,6 +553,12 @@ export class Assembler {
     this.#marked = false;
     this.#statement = false;
   }
+}
+
+/** Texts take two bytes a character at most, and a column is an object. */
+function schemaChangeBytes(statement: string, tables: readonly ChangedTable[]): number {
+  const columns = tables.reduce((sum, table) => sum + (table.columns?.length ?? 0), 0);
+  return CHANGE_BYTES + 2 * statement.length + COLUMN_BYTES * columns;
 }
 
 function countedRows({ tables }: OpenTransaction, table: string): CountedRows {

@@ -20,6 +20,8 @@ export interface ColumnDefinition {
   readonly name: string;
   /** DATA_TYPE, as information_schema gives it. */
   readonly dataType: string;
+  /** The whole type, as in `enum('a','b')`. */
+  readonly declared: string;
   readonly unsigned: boolean;
   readonly nullable: boolean;
   readonly charset: string | undefined;

@@ -34,7 +34,7 @@ import {
   type Row,
 } from "./statement-answers.ts";
 import { connectForStatements } from "./statement-connection.ts";
-import { listTables, readTables } from "./table-reading.ts";
+import { listTables, readTables, type TableId } from "./table-reading.ts";
 
 export interface ServerIdentity {
   /** MariaDB has none: there its server_id stands for it. */
@@ -365,10 +365,14 @@ export class MysqlServer {
     const tables: ReadTable[] = [];
     for (let i = 0; i < wanted.length; i += TABLES_A_QUESTION) {
       const some = wanted.slice(i, i + TABLES_A_QUESTION);
-      const read = await this.#ask("its table definitions", ask => readTables(ask, some));
-      tables.push(...read);
+      tables.push(...(await this.readSome(some)));
     }
     return { listedAt: { file, position }, tables };
+  }
+
+  /** Those of these tables that are there, each as it was at some place of the binlog. */
+  readSome(tables: readonly TableId[]): Promise<readonly ReadTable[]> {
+    return this.#ask("its table definitions", ask => readTables(ask, tables));
   }
 
   /** Statements, ends of XA transactions, and rows of what is wanted, for as long as it takes. */

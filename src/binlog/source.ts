@@ -14,7 +14,9 @@ import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
 import { DefinitionsMissing, type Definitions } from "./definitions.ts";
 import type { PreparedGroups } from "./prepared-groups.ts";
+import type { NewColumns } from "./new-columns.ts";
 import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
+import { touchedTables } from "./touched-tables.ts";
 import { untoldRows } from "./untold-rows.ts";
 
 export interface BinlogSourceOptions {
@@ -23,6 +25,8 @@ export interface BinlogSourceOptions {
   readonly definitions: Definitions;
   readonly wants: TableFilter;
   readonly preparedGroups: PreparedGroups;
+  /** Of tables that a statement changes; undefined where nobody wants to be told of statements. */
+  readonly newColumns?: NewColumns | undefined;
   /**
    * Asks for the server to read from `start` on who it is: another one may answer at the same address.
    *
@@ -35,6 +39,8 @@ export interface BinlogSourceOptions {
   /** Called for each connection that was lost or could not be made, before it is tried again. */
   readonly onLoss?: () => void;
 }
+
+type Statement = Extract<BinlogEvent, { kind: "statement" }>;
 
 const RECONNECT_FIRST_MS = 200;
 const RECONNECT_MAX_MS = 5_000;
@@ -94,8 +100,11 @@ export class BinlogSource {
       try {
         for (const event of events) {
           if (event.kind === "file") this.#file = event.file;
-          else if (event.kind === "statement") this.#warnOf(event);
-          else if (event.kind === "xa") {
+          else if (event.kind === "statement") {
+            this.#warnOf(event);
+            await this.#tellOf(event, signal);
+            if (signal.aborted) break;
+          } else if (event.kind === "xa") {
             for await (const earlier of this.#preparedRows(event, signal)) {
               yield [...entries, ...earlier];
               entries = [];
@@ -113,7 +122,7 @@ export class BinlogSource {
     }
   }
 
-  #warnOf({ sql, database, position }: Extract<BinlogEvent, { kind: "statement" }>): void {
+  #warnOf({ sql, database, position }: Statement): void {
     const { wants, logger } = this.#options;
     for (const { table, what } of untoldRows(sql, database, wants)) {
       const fields = { table, what, position: `${this.#file}:${position}` };
@@ -122,6 +131,24 @@ export class BinlogSource {
         "rows of a table came or went by a statement, and no message tells of it",
       );
     }
+  }
+
+  /** Statements that touch captured tables are told of where somebody wants it. */
+  async #tellOf(event: Statement, signal: AbortSignal): Promise<void> {
+    const { wants, newColumns, assembler } = this.#options;
+    if (newColumns === undefined) return;
+    const { sql, database, nextPosition } = event;
+    const touched = touchedTables(sql, database).filter(table => wants(table.database, table.name));
+    if (touched.length === 0) return;
+    const there = touched.filter(({ isGone }) => !isGone);
+    const behind = { file: this.#file, position: nextPosition };
+    const columns = await newColumns.behind(behind, there, signal);
+    if (signal.aborted) return;
+    const tables = touched.map(table => ({
+      ...{ database: table.database, name: table.name },
+      columns: table.isGone ? [] : columns.get(table),
+    }));
+    assembler.changeSchema(event, tables);
   }
 
   /** Entries of the rows that this end of an XA transaction makes last, where they have to be read anew. */

@@ -18,7 +18,7 @@ export interface TableId {
 }
 
 const LOCK_WAIT_S = 5;
-const LOCK_TIMEOUT = 1205;
+export const LOCK_TIMEOUT = 1205;
 const DEADLOCK = 1213;
 const NO_SUCH_TABLE = 1146;
 /** Errors of the SELECT that a user's privileges cause. */
@@ -135,6 +135,7 @@ function columnDefinition(row: Row): ColumnDefinition {
   return {
     name: text(row, "name"),
     dataType,
+    declared,
     unsigned: /\bunsigned\b/.test(declared),
     nullable: text(row, "nullable") === "YES",
     charset: charset === "" ? undefined : charset,

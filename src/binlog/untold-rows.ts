@@ -4,6 +4,7 @@
  * be told.
  */
 import type { TableFilter } from "./reader.ts";
+import { ALTER, LIST, NAME, PAIR, RENAME, listOf, partsOf, pattern } from "./statement-names.ts";
 import { skipComments } from "./statements.ts";
 
 export interface Untold {
@@ -11,13 +12,6 @@ export interface Untold {
   /** As in "TRUNCATE took its rows away". */
   readonly what: string;
 }
-
-const WORD = '(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\\w$\\u0080-\\uffff]+)';
-const NAME = `${WORD}(?:\\s*\\.\\s*${WORD})?`;
-const LIST = `${NAME}(?:\\s*,\\s*${NAME})*`;
-const ALTER = `ALTER\\s+(?:ONLINE\\s+)?(?:IGNORE\\s+)?TABLE\\s+(?:IF\\s+EXISTS\\s+)?`;
-
-const pattern = (source: string): RegExp => new RegExp(`^${source}`, "i");
 
 const TRUNCATE = pattern(`TRUNCATE\\s+(?:TABLE\\s+)?(${NAME})`);
 const DROP = pattern(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${LIST})`);
@@ -28,8 +22,6 @@ const PARTITION = pattern(
 const ALTER_RENAME = pattern(
   `${ALTER}(${NAME})\\s(?:[\\s\\S]*?,)?\\s*RENAME\\s+(?!COLUMN|INDEX|KEY)(?:TO\\s+|AS\\s+|=\\s*)?(${NAME})`,
 );
-const RENAME = /^RENAME\s+TABLES?\s+(?:IF\s+EXISTS\s+)?/i;
-const PAIR = new RegExp(`(${NAME})\\s+(?:(?:NO)?WAIT\\s+\\d*\\s*)?TO\\s+(${NAME})`, "gi");
 
 /** @param database the session's own, in which a table without a database stands. */
 export function untoldRows(sql: string, database: string, wants: TableFilter): readonly Untold[] {
@@ -54,16 +46,6 @@ export function untoldRows(sql: string, database: string, wants: TableFilter): r
     }
   }
   return found;
-}
-
-function listOf(names: string | undefined): readonly string[] {
-  return names?.match(new RegExp(NAME, "g")) ?? [];
-}
-
-function partsOf(name: string): readonly string[] {
-  return (name.match(new RegExp(WORD, "g")) ?? []).map(word =>
-    /^[`"]/.test(word) ? word.slice(1, -1).replaceAll("``", "`").replaceAll('""', '"') : word,
-  );
 }
 
 function shown(name = ""): string {

@@ -29,6 +29,7 @@ import {
   captureTables,
   hiddenKeyFindings,
   keyFindings,
+  schemaTopicFindings,
   yearFindings,
   type CapturedTable,
   type KeyFault,
@@ -87,7 +88,11 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       kafka && attempt(options, KAFKA, async () => [await kafka.connect()]),
     ]);
     findings.push(...found.findings, ...(connection ?? []));
-    const destinations = [...new Set(tables.flatMap(({ destination }) => destination ?? []))];
+    const { schemaTopic } = pipeline;
+    const ofTables = tables.flatMap(({ destination }) => destination ?? []);
+    const destinations = [
+      ...new Set([...ofTables, ...(schemaTopic === undefined ? [] : [schemaTopic])]),
+    ];
     let compacted: ReadonlySet<string> = new Set();
     // MySQL took all of the time: asking Kafka only now would blame it.
     const isLate = signal.aborted && found.findings.some(isError);
@@ -175,6 +180,7 @@ async function checkSource(options: CheckOptions): Promise<Source> {
     const patterns = pipeline.tables;
     return [
       ...captured.findings,
+      ...schemaTopicFindings(tables, pipeline),
       ...(await yearFindings(tables, version, () => server.yearColumns())),
       ...hidden,
       ...(await snapshotFindings({ snapshot, tables, patterns, grantee, server })),

@@ -1,6 +1,7 @@
 /** What the captured tables need: a key, columns that can be read, a topic of their own. */
 import type { SourceColumn, SourceTable } from "../binlog/server.ts";
 import { quoted } from "../binlog/statement-answers.ts";
+import type { PipelineConfig } from "../config/config.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { fault, good, warning, type Finding } from "../core/finding.ts";
 
@@ -82,6 +83,24 @@ function noTable({ patterns, grantee }: TableRules): Finding {
       "checked before their first row comes.",
     `GRANT SELECT ON ${scope} TO ${grantee}`,
   );
+}
+
+/** Rows and statements are told apart by where they come from. A file has both in any case. */
+export function schemaTopicFindings(
+  tables: readonly CapturedTable[],
+  { schemaTopic, sink, name }: Pick<PipelineConfig, "schemaTopic" | "sink" | "name">,
+): readonly Finding[] {
+  if (sink.type !== "kafka") return [];
+  const sharing = tables.find(({ destination }) => destination === schemaTopic);
+  if (schemaTopic === undefined || sharing === undefined) return [];
+  return [
+    fault(
+      "CONFIG_INVALID",
+      "tables.schema_changes",
+      `Topic ${schemaTopic} of the schema changes is that of table ${idOf(sharing)} too.`,
+      `--set pipelines.${name}.schema_changes.topic=${schemaTopic}.schema-changes`,
+    ),
+  ];
 }
 
 const LISTED_MAX = 20;

@@ -100,6 +100,15 @@ export class ColumnRules {
     );
   }
 
+  /** What becomes of the values of a column. */
+  treatment(database: string, table: string, column: string): "shown" | "changed" | "left out" {
+    const { excludes, masks, hashes, lengthOf } = this.#options;
+    const given = [database, table, column] as const;
+    if (excludes(...given)) return "left out";
+    const isChanged = masks(...given) || hashes(...given) || lengthOf(...given) !== undefined;
+    return isChanged ? "changed" : "shown";
+  }
+
   /** Undefined if it is left out. */
   #column(table: TableShape, column: Column): ShownColumn | undefined {
     const { excludes, masks, hashes, hashKey, lengthOf } = this.#options;

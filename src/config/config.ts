@@ -94,6 +94,8 @@ export interface PipelineConfig {
   /** Undefined: every change is sent. */
   readonly dedupe?: DedupeConfig;
   readonly format: FormatConfig;
+  /** Topic, queue, routing key or route of messages about statements; undefined: there are none. */
+  readonly schemaTopic?: string;
   readonly sink: SinkConfig;
   /** Where messages go that the sink's destination refuses; undefined: the pipeline stops. */
   readonly deadLetter: SinkConfig | undefined;

@@ -35,6 +35,7 @@ import { normaliseRabbitmq } from "./rabbitmq.ts";
 import { normaliseSqs } from "./sqs.ts";
 import { formatSize, parseSize } from "./scalars.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
+import { schemaTopicFault } from "./schema-changes.ts";
 import type { SnapshotSettings } from "./snapshot.ts";
 import type {
   HttpSettings,
@@ -320,7 +321,11 @@ function normalisePipeline(
   const events = (["insert", "update", "delete"] as const).filter(event =>
     settings.events.includes(event),
   );
-  const { name, tables, columns, dedupe } = settings;
+  const { name, tables, columns, dedupe, schema_changes } = settings;
+  if (schema_changes !== undefined) {
+    const fault = schemaTopicFault(schema_changes.topic, sink, commitLog);
+    if (fault !== undefined) collector.faults.add([...path, "schema_changes", "topic"], fault);
+  }
   const format = normaliseFormat(settings.format);
   if (format.type === "activity" && settings.filter.length > 0) {
     collector.faults.add(
@@ -336,6 +341,7 @@ function normalisePipeline(
   }
   return {
     ...{ name, tables, events, format, sink, deadLetter, commitLog },
+    ...(schema_changes && { schemaTopic: schema_changes.topic }),
     columns: columns && normaliseColumns(columns, [...path, "columns"], collector),
     ...(dedupe && {
       dedupe: normaliseDedupe(dedupe, [...path, "dedupe"], {

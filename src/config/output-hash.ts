@@ -54,6 +54,7 @@ export function outputHash(pipeline: PipelineConfig): string {
     // However long the window is, nothing that it made is compared with a replay.
     dedupe: pipeline.dedupe && true,
     format: formatOf(pipeline.format),
+    schemaTopic: pipeline.schemaTopic,
     routing: routing(pipeline.sink),
   };
   return createHash("sha256").update(JSON.stringify(output)).digest("hex").slice(0, 32);

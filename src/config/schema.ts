@@ -26,6 +26,7 @@ import { brokerFault, hostFault } from "./broker.ts";
 import { isRecord } from "./faults.ts";
 import { endpointFault, queueTemplateFault } from "./sqs.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
+import { schemaChangesSchema } from "./schema-changes.ts";
 import { snapshotSchema } from "./snapshot.ts";
 import { webhookSinkSchema } from "./webhook.ts";
 
@@ -549,6 +550,7 @@ export const pipelineSchema = z.strictObject({
   filter: filterSchema,
   dedupe: dedupeSchema,
   format: formatSchema,
+  schema_changes: schemaChangesSchema,
   sink: sinkSchema,
   on_refused: onRefusedSchema,
   commit_log: commitLogSchema,

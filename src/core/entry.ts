@@ -4,6 +4,7 @@
  */
 import type { Boundary, PreparedGroup, TransactionPart } from "./checkpoint.ts";
 import type { Rows } from "./rows.ts";
+import type { SchemaChange } from "./schema-change.ts";
 import type { SnapshotStep } from "./snapshot-state.ts";
 
 /** The transaction that rows belong to. */
@@ -67,6 +68,8 @@ export interface Parcel {
   readonly seq: number;
   /** Memory that its rows take; that of an entry counts against the budget until it is delivered. */
   readonly bytes: number;
+  /** Statements in front of `changes`. */
+  readonly schemaChanges?: readonly SchemaChange[];
   readonly changes: readonly Change[];
 }
 

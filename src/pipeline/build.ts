@@ -5,7 +5,7 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
-import { makeEncoder } from "./formats.ts";
+import { makeEncoder, withSchemaChanges } from "./formats.ts";
 import { HEARTBEAT_TABLE, Heartbeats } from "./heartbeats.ts";
 import { heartbeatValue } from "../formats/row-events.ts";
 import type { Identities } from "../kafka/fence.ts";
@@ -140,6 +140,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   );
   const source = makeSource({
     ...{ config, server, wants, start, clock, logger },
+    tellsSchemaChanges: pipeline.schemaTopic !== undefined,
     connection: hosts.connection,
     identify: next => hosts.choose(some => serverToGoOn(some, { ...delivering, start, next })),
     serverId: config.source.serverId + run.index,
@@ -213,7 +214,7 @@ function buildDelivering({ run, target, ended }: Parts) {
   const window = makeDedupeWindow({ ...run, ...PARCEL, pending, waiting, acknowledge, clock });
   const flusher = new Flusher({
     pending: window ?? pending,
-    encoder,
+    encoder: withSchemaChanges(pipeline, encoder),
     sink: heartbeats ?? target.sink,
     acknowledge: window?.delivered ?? acknowledge,
     clock,

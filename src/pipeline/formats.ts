@@ -1,4 +1,5 @@
 /** What makes the messages of a pipeline, by the format in the configuration. */
+import { withoutTexts } from "../columns/statement-literals.ts";
 import type { FormatConfig, PipelineConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import { operationsOf } from "../core/rows.ts";
@@ -10,7 +11,8 @@ import { RowDataFormat } from "../formats/row-data.ts";
 import { RowEventsFormat } from "../formats/row-events.ts";
 import { ActivityEncoder } from "../queue/activity-encoder.ts";
 import { Encoder, type Router } from "../queue/encoder.ts";
-import { makeRowRules } from "./row-rules.ts";
+import { SchemaChangeEncoder } from "../queue/schema-change-encoder.ts";
+import { makeColumnRules, makeRowRules } from "./row-rules.ts";
 
 export interface EncoderSurroundings {
   readonly router: Router;
@@ -43,6 +45,25 @@ export function makeEncoder(
   return new ActivityEncoder({
     router: hasLines ? database => database : router,
     ...{ events, intervalS },
+  });
+}
+
+/** Messages about statements in front of those about rows, where they are wanted. */
+export function withSchemaChanges(
+  { schemaTopic, columns }: PipelineConfig,
+  rows: Pick<Encoder, "encode">,
+): Pick<Encoder, "encode"> {
+  if (schemaTopic === undefined) return rows;
+  const rules = columns && makeColumnRules(columns);
+  return new SchemaChangeEncoder({
+    rows,
+    destination: schemaTopic,
+    shown: (database, table, column) => {
+      const treatment = rules?.treatment(database, table, column.name) ?? "shown";
+      if (treatment === "left out") return undefined;
+      return treatment === "shown" ? column : { ...column, type: withoutTexts(column.type) };
+    },
+    hidesLiterals: rules !== undefined,
   });
 }
 

@@ -2,6 +2,7 @@
 import { Assembler } from "../binlog/assembler.ts";
 import type { MysqlConnectionOptions } from "../binlog/connection.ts";
 import { Definitions } from "../binlog/definitions.ts";
+import { NewColumns } from "../binlog/new-columns.ts";
 import { openReader } from "../binlog/open-reader.ts";
 import { PreparedGroups } from "../binlog/prepared-groups.ts";
 import type { MysqlServer } from "../binlog/server.ts";
@@ -21,6 +22,7 @@ export interface SourceOptions {
   /** Which server is to be read on a new connection, and whether it can be. */
   readonly identify: BinlogSourceOptions["identify"];
   readonly wants: (database: string, table: string) => boolean;
+  readonly tellsSchemaChanges?: boolean;
   readonly start: Pick<Start, "position" | "serverUuid">;
   /** As a replica of the server. */
   readonly serverId: number;
@@ -45,6 +47,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
     ...{ definitions, wants },
+    newColumns: options.tellsSchemaChanges === true ? new NewColumns(server) : undefined,
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
     preparedGroups: new PreparedGroups({
       server,

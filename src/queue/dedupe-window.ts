@@ -21,6 +21,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Change, Entry, Parcel } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { CellState, hasOnlyAfter, tableId, type Image, type TableShape } from "../core/rows.ts";
+import type { SchemaChange } from "../core/schema-change.ts";
 import { Wake } from "../core/signal.ts";
 import { isKeyChanged } from "../formats/key.ts";
 import type { Place } from "../sinks/sink.ts";
@@ -167,8 +168,9 @@ export class DedupeWindow implements Supply {
     return entries;
   }
 
-  #admit({ seq, changes }: Entry): void {
+  #admit({ seq, changes, schemaChanges }: Entry): void {
     const { maxBytes, maxEntries, copied } = this.#options;
+    if (schemaChanges !== undefined) this.#passStatements(schemaChanges, seq);
     for (const change of changes) {
       try {
         this.#merge(change, seq);
@@ -278,6 +280,16 @@ export class DedupeWindow implements Supply {
     this.#parcelBytes += change.rows.bytes;
     const { parcelRows, parcelBytes } = this.#options;
     if (this.#changes.length >= parcelRows || this.#parcelBytes >= parcelBytes) this.#cut();
+  }
+
+  /** Everything that is held was changed in front of them. */
+  #passStatements(schemaChanges: readonly SchemaChange[], seq: number): void {
+    this.#letGo(() => true);
+    this.#cut();
+    this.#open.opened(seq);
+    this.#onTheirWay.set(this.#nextParcel, [seq]);
+    this.#parcels.push({ seq: this.#nextParcel, bytes: 0, schemaChanges, changes: [] });
+    this.#nextParcel += 1;
   }
 
   #cut(): void {

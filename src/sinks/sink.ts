@@ -24,8 +24,8 @@ export interface Message {
   readonly destination: string;
   /** `database.table` of the row. */
   readonly table: string;
-  /** What happened to the row; both halves of a key change are of an update. */
-  readonly operation: Operation;
+  /** What happened to the row; both halves of a key change are of an update. `schema`: it tells of a statement. */
+  readonly operation: Operation | "schema";
   /** Bytes that decide the partition: the key, or the table's name where there is none. */
   readonly partitionKey: Buffer;
   readonly key: Buffer | null;

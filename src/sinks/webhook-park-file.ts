@@ -1,7 +1,6 @@
 /** What a park file holds, as bytes: see webhook-park.ts. */
 import type { FileHandle } from "node:fs/promises";
 import { TidemarkError } from "../core/errors.ts";
-import type { Operation } from "../core/rows.ts";
 import type { Message } from "./sink.ts";
 
 /** Where a record stands. */
@@ -22,7 +21,7 @@ interface RecordHeader {
   readonly id: string;
   readonly destination: string;
   readonly table: string;
-  readonly operation: Operation;
+  readonly operation: Message["operation"];
   readonly partitionKey: string;
   readonly key: string | null;
   readonly transaction: string;

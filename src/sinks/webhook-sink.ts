@@ -123,7 +123,8 @@ export class WebhookSink implements Sink {
     if (routes === undefined) {
       const ids = new Set(destination.split(ROUTE_SEPARATOR));
       const wanting = this.#options.routes.filter(
-        ({ id, events }) => ids.has(id) && operationsOf(events).has(operation),
+        ({ id, events }) =>
+          ids.has(id) && (operation === "schema" || operationsOf(events).has(operation)),
       );
       routes = wanting.map(({ id }) => this.#routes.get(id) as Route);
       this.#routesOf.set(key, routes);

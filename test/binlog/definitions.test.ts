@@ -15,7 +15,8 @@ function table(name: string, columns: readonly string[], end: BinlogPlace): Read
   const definition = {
     ...{ database: "shop", name, primaryKey: [] },
     columns: columns.map(column => ({
-      ...{ name: column, dataType: "int", unsigned: false, nullable: true, charset: undefined },
+      ...{ name: column, dataType: "int", declared: "int", unsigned: false, nullable: true },
+      ...{ charset: undefined },
       ...{ members: [], size: 10, scale: 0 },
     })),
   };

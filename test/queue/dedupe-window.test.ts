@@ -7,6 +7,7 @@ import {
 import { RowRules } from "../../src/columns/row-rules.ts";
 import type { Change, Entry, Parcel } from "../../src/core/entry.ts";
 import type { Operation, Rows, TableShape } from "../../src/core/rows.ts";
+import type { SchemaChange } from "../../src/core/schema-change.ts";
 import { RowEventsFormat } from "../../src/formats/row-events.ts";
 import { DedupeWindow, type DedupeWindowOptions } from "../../src/queue/dedupe-window.ts";
 import { Encoder } from "../../src/queue/encoder.ts";
@@ -128,6 +129,30 @@ function shownRow(rows: Rows): string {
   };
   return images[rows.operation]();
 }
+
+test("statements come behind what was changed in front of them, and are waited for", async () => {
+  const scene = new Scene();
+  scene.read([insert(row("1", "a"))]);
+  const told: SchemaChange = {
+    ...{ transaction: { id: "t", gtid: undefined, thread: undefined }, database: "shop" },
+    origin: { file: "binlog.000001", position: 4, serverId: 1, timestampS: 1 },
+    ...{ statement: "TRUNCATE orders", tables: [] },
+  };
+  scene.give([
+    entry(1, { schemaChanges: [told] }),
+    entry(2, { changes: [change(2, [update(row("1", "a"), row("1", "b"))])] }),
+  ]);
+  const parcels = await scene.window.take(never);
+  expect(parcels.map(({ changes, schemaChanges }) => [changes.length, schemaChanges])).toEqual([
+    [1, undefined],
+    [0, [told]],
+  ]);
+  scene.window.delivered(0, []);
+  expect(scene.acknowledged).toEqual([0]);
+  scene.window.delivered(1, []);
+  expect(scene.acknowledged).toEqual([0, 1]);
+  expect(await scene.rest()).toEqual(["1a0>1b0"]);
+});
 
 describe("changes of one row", () => {
   test.each([
