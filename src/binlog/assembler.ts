@@ -22,9 +22,10 @@ import type {
   TablePart,
   TransactionPart,
 } from "../core/checkpoint.ts";
-import type { Change, Entry, Mark, RowsOrigin, Transaction } from "../core/entry.ts";
+import type { Change, Entry, Mark, RowsOrigin, TableNotice, Transaction } from "../core/entry.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
+import type { TableName } from "../core/name-template.ts";
 import { tableId, type Rows, type TableShape } from "../core/rows.ts";
 import type { ChangedTable, SchemaChange } from "../core/schema-change.ts";
 import type { BinlogPlace } from "./binlog-place.ts";
@@ -153,8 +154,12 @@ export class Assembler {
     this.#transaction = undefined;
   }
 
-  /** Takes one event; returns the entries that it completes, mostly none or one. */
-  push(event: BinlogEvent): readonly Entry[] {
+  /**
+   * Takes one event; returns the entries that it completes, mostly none or one.
+   *
+   * @param emptied the table that a statement has emptied, if anybody has to be told.
+   */
+  push(event: BinlogEvent, emptied?: TableName): readonly Entry[] {
     switch (event.kind) {
       case "file":
         return this.#onFile(event);
@@ -171,7 +176,8 @@ export class Assembler {
       case "rollback":
         return this.#onRollback(event);
       case "statement":
-        return this.#transaction?.begun === true ? NONE : this.#finish(event);
+        if (this.#transaction?.begun === true) return NONE;
+        return emptied === undefined ? this.#finish(event) : this.#empty(event, emptied);
       case "xa":
         return this.#onXa(event);
       case "heartbeat":
@@ -464,12 +470,18 @@ export class Assembler {
     );
   }
 
-  #finish({
+  #finish(event: Event<"commit" | "rollback" | "statement" | "xa">): readonly Entry[] {
+    this.#complete(event);
+    const holds = this.#rowsHeld > 0 || this.#schemaChanges.length > 0;
+    return holds || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
+  }
+
+  #complete({
     kind,
     position,
     nextPosition,
     timestampS,
-  }: Event<"commit" | "rollback" | "statement" | "xa">): readonly Entry[] {
+  }: Event<"commit" | "rollback" | "statement" | "xa">): void {
     const transaction = this.#transaction ?? this.#open(undefined, position);
     if (!this.#passOver) {
       if (transaction.gtid === undefined) this.#anonymous = true;
@@ -483,8 +495,16 @@ export class Assembler {
     if (kind === "statement") this.#statement = true;
     const last = this.#changes.at(-1);
     if (last) last.endsTransaction = true;
-    const holds = this.#rowsHeld > 0 || this.#schemaChanges.length > 0;
-    return holds || this.#gtids.length >= GTIDS_MAX ? [this.#cut()] : NONE;
+  }
+
+  /** An entry of its own, which is what tells of the table. */
+  #empty(event: Event<"statement">, { database, table }: TableName): readonly Entry[] {
+    const transaction = this.#transaction ?? this.#open(undefined, event.position);
+    if (this.#passOver) return this.#finish(event);
+    const { position, serverId, timestampS } = event;
+    const origin: RowsOrigin = { file: this.#file, position, serverId, timestampS };
+    this.#complete(event);
+    return [this.#cut({ operation: "truncate", database, table, transaction, origin })];
   }
 
   /** A heartbeat moves the position outside transactions only, and the set never. */
@@ -497,13 +517,14 @@ export class Assembler {
   }
 
   /** Closes the entry being built. */
-  #cut(): Entry {
+  #cut(notice?: TableNotice): Entry {
     const mark = this.#statement ? { ...this.#mark(), statement: true } : this.#mark();
     const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
     const schemaChanges = this.#schemaChanges;
     const entry: Entry = {
       ...{ seq: this.#seq, bytes, changes: this.#changes, mark },
       ...(schemaChanges.length > 0 && { schemaChanges }),
+      ...(notice !== undefined && { notice }),
     };
     this.#seq += 1;
     this.#handedOut = mark;

@@ -53,6 +53,7 @@ export const FLAGS_OFFSET = 17;
 /** Set in the first event of a file that is being written; its checksum is made without it. */
 export const IN_USE = 0x01;
 const IGNORABLE = 0x80;
+const THREAD_SPECIFIC = 0x04;
 
 export const TYPE_OFFSET = 4;
 
@@ -81,6 +82,11 @@ export function nextPositionOf(event: Buffer, start = 0): number {
 /** Whoever wrote the event marked it as safe to skip for those who do not know it. */
 export function isIgnorable(event: Buffer): boolean {
   return (event.readUInt16LE(FLAGS_OFFSET) & IGNORABLE) !== 0;
+}
+
+/** Of a statement: it uses temporary tables. */
+export function isThreadSpecific(event: Buffer): boolean {
+  return (event.readUInt16LE(FLAGS_OFFSET) & THREAD_SPECIFIC) !== 0;
 }
 
 /** Of a format description event: its file is being written, or was when the server crashed. */

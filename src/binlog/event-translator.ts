@@ -22,6 +22,7 @@ import {
   EventType,
   HEADER_SIZE,
   isIgnorable,
+  isThreadSpecific,
   nextPositionOf,
   serverIdOf,
   sizeOf,
@@ -273,7 +274,7 @@ export class EventTranslator {
         return;
       case EventType.query:
       case EventType.mariadbQueryCompressed:
-        this.#statement(parse(event), place);
+        this.#statement(parse(event), place, isThreadSpecific(event));
         return;
       case EventType.gtid:
       case EventType.gtidTagged:
@@ -445,7 +446,11 @@ export class EventTranslator {
     this.#options.emit({ kind: "rows", position, nextPosition, timestampS, serverId, rows });
   }
 
-  #statement({ query = "", schema = "", slaveProxyId }: SmallEvent, place: Place): void {
+  #statement(
+    { query = "", schema = "", slaveProxyId }: SmallEvent,
+    place: Place,
+    isTemporary: boolean,
+  ): void {
     const kind = classifyStatement(query);
     switch (kind) {
       case "begin":
@@ -471,7 +476,8 @@ export class EventTranslator {
     if (!this.#begun) this.#checkGroup(place);
     const at = { file: this.#file, position: place.position };
     this.#options.definitions?.note(at, schema, query);
-    this.#options.emit({ ...place, kind: "statement", database: schema, sql: query });
+    const told = { ...place, kind: "statement", database: schema, sql: query } as const;
+    this.#options.emit(isTemporary ? { ...told, isTemporary } : told);
   }
 
   #requireUnwanted(query: string): void {

@@ -53,7 +53,13 @@ export type BinlogEvent =
   | (EventHeader & { readonly kind: "rows"; readonly rows: Rows })
   | (EventHeader & { readonly kind: "commit" })
   | (EventHeader & { readonly kind: "rollback" })
-  | (EventHeader & { readonly kind: "statement"; readonly database: string; readonly sql: string })
+  | (EventHeader & {
+      readonly kind: "statement";
+      readonly database: string;
+      readonly sql: string;
+      /** It is about tables of its session alone. */
+      readonly isTemporary?: boolean;
+    })
   | { readonly kind: "heartbeat"; readonly nextPosition: number };
 
 /** What becomes of an XA transaction: `one-phase` is committed where it ends, and never was prepared. */

@@ -17,13 +17,15 @@ import type { PreparedGroups } from "./prepared-groups.ts";
 import type { NewColumns } from "./new-columns.ts";
 import type { BinlogEvent, BinlogReader, DumpStart, ReaderTraffic, TableFilter } from "./reader.ts";
 import { touchedTables } from "./touched-tables.ts";
-import { untoldRows } from "./untold-rows.ts";
+import { emptiedBy, untoldRows } from "./untold-rows.ts";
 
 export interface BinlogSourceOptions {
   readonly reader: BinlogReader;
   readonly assembler: Assembler;
   readonly definitions: Definitions;
   readonly wants: TableFilter;
+  /** Messages tell of a table that is emptied; where they do not, the log does. */
+  readonly tellsTruncate?: boolean;
   readonly preparedGroups: PreparedGroups;
   /** Of tables that a statement changes; undefined where nobody wants to be told of statements. */
   readonly newColumns?: NewColumns | undefined;
@@ -101,9 +103,10 @@ export class BinlogSource {
         for (const event of events) {
           if (event.kind === "file") this.#file = event.file;
           else if (event.kind === "statement") {
-            this.#warnOf(event);
             await this.#tellOf(event, signal);
             if (signal.aborted) break;
+            for (const entry of this.#statement(event)) entries.push(entry);
+            continue;
           } else if (event.kind === "xa") {
             for await (const earlier of this.#preparedRows(event, signal)) {
               yield [...entries, ...earlier];
@@ -120,6 +123,15 @@ export class BinlogSource {
       this.#found();
       if (entries.length > 0) yield entries;
     }
+  }
+
+  #statement(event: Statement): readonly Entry[] {
+    const { wants, tellsTruncate = false, assembler } = this.#options;
+    const { sql, database, isTemporary } = event;
+    if (isTemporary === true) return assembler.push(event);
+    const emptied = tellsTruncate ? emptiedBy(sql, database, wants) : undefined;
+    if (emptied === undefined) this.#warnOf(event);
+    return assembler.push(event, emptied);
   }
 
   #warnOf({ sql, database, position }: Statement): void {

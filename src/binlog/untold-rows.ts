@@ -1,11 +1,11 @@
 /**
  * Statements by which rows of a table come or go without a rows event: TRUNCATE, DROP, a partition that is dropped,
- * emptied or exchanged, another table that takes the name. Nothing in the messages tells of it, so a person has to
- * be told.
+ * emptied or exchanged, another table that takes the name. Of the first a message tells where the format has a word
+ * for it; of the others a person has to be told.
  */
+import type { TableName } from "../core/name-template.ts";
 import type { TableFilter } from "./reader.ts";
 import { ALTER, LIST, NAME, PAIR, RENAME, listOf, partsOf, pattern } from "./statement-names.ts";
-import { skipComments } from "./statements.ts";
 
 export interface Untold {
   readonly table: string;
@@ -23,15 +23,30 @@ const ALTER_RENAME = pattern(
   `${ALTER}(${NAME})\\s(?:[\\s\\S]*?,)?\\s*RENAME\\s+(?!COLUMN|INDEX|KEY)(?:TO\\s+|AS\\s+|=\\s*)?(${NAME})`,
 );
 
-/** @param database the session's own, in which a table without a database stands. */
+/**
+ * The table that a statement empties whole.
+ *
+ * @param database the session's own, in which a table without a database stands.
+ */
+export function emptiedBy(
+  sql: string,
+  database: string,
+  wants: TableFilter,
+): TableName | undefined {
+  const [, name] = TRUNCATE.exec(withoutComments(sql)) ?? [];
+  if (name === undefined) return undefined;
+  const found = tableOf(name, database);
+  return wants(found.database, found.table) ? found : undefined;
+}
+
+/** @param database as above. */
 export function untoldRows(sql: string, database: string, wants: TableFilter): readonly Untold[] {
-  const text = skipComments(sql);
+  const text = withoutComments(sql);
   const found: Untold[] = [];
   const add = (name: string | undefined, what: string): void => {
     if (name === undefined) return;
-    const [own = "", table] = partsOf(name);
-    const [inside, of] = table === undefined ? [database, own] : [own, table];
-    if (wants(inside, of)) found.push({ table: `${inside}.${of}`, what });
+    const { database: inside, table } = tableOf(name, database);
+    if (wants(inside, table)) found.push({ table: `${inside}.${table}`, what });
   };
   add(TRUNCATE.exec(text)?.[1], "TRUNCATE took its rows away");
   add(REPLACE.exec(text)?.[1], "CREATE OR REPLACE took its rows away");
@@ -46,6 +61,21 @@ export function untoldRows(sql: string, database: string, wants: TableFilter): r
     }
   }
   return found;
+}
+
+function tableOf(name: string, ownDatabase: string): TableName {
+  const [first = "", second] = partsOf(name);
+  return second === undefined
+    ? { database: ownDatabase, table: first }
+    : { database: first, table: second };
+}
+
+const QUOTED_OR_COMMENT =
+  /('(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`)|\/\*M?!\d*|\*\/|\/\*(?!M?!)[\s\S]*?\*\/|--(?=\s)[^\n]*|#[^\n]*/g;
+
+/** What an executable comment holds stays. */
+function withoutComments(sql: string): string {
+  return sql.replace(QUOTED_OR_COMMENT, (_, quoted?: string) => quoted ?? " ").trimStart();
 }
 
 function shown(name = ""): string {

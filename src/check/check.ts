@@ -30,6 +30,7 @@ import {
   hiddenKeyFindings,
   keyFindings,
   schemaTopicFindings,
+  truncateFindings,
   yearFindings,
   type CapturedTable,
   type KeyFault,
@@ -105,6 +106,7 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       findings.push(...seen);
     }
     findings.push(...keyFindings(tables, compacted));
+    if (pipeline.events.includes("truncate")) findings.push(...truncateFindings(compacted));
     const { rabbitmq, sqs } = options;
     if (sqs !== undefined) {
       const ask = (): Promise<readonly Finding[]> => sqsFindings(sqs, destinations, signal);

@@ -148,6 +148,20 @@ export function keyFindings(
   ];
 }
 
+/** What tells of an emptied table has no key. */
+export function truncateFindings(compacted: ReadonlySet<string>): readonly Finding[] {
+  const [topic] = compacted;
+  if (topic === undefined) return [];
+  const more = compacted.size === 1 ? "" : `, as are ${compacted.size - 1} more,`;
+  return [
+    warning(
+      "tables.truncate",
+      `Topic ${topic} is compacted${more} and takes no record without key: the first TRUNCATE would end the pipeline.`,
+      "events: [insert, update, delete]  # or keep the topic by time: cleanup.policy=delete",
+    ),
+  ];
+}
+
 function idOf({ database, name }: SourceTable): string {
   return `${database}.${name}`;
 }

@@ -79,13 +79,13 @@ export interface QueueConfig {
 }
 
 export type Delivery = "at-least-once" | "effectively-once";
-export type EventKind = "insert" | "update" | "delete";
+export type EventKind = "insert" | "update" | "delete" | "truncate";
 
 export interface PipelineConfig {
   readonly name: string;
   /** Patterns for `compileTableFilter`. */
   readonly tables: readonly string[];
-  /** Each at most once, in the order insert, update, delete. */
+  /** Each at most once, in the order insert, update, delete, truncate. */
   readonly events: readonly EventKind[];
   /** Undefined: every column is shown as it is. */
   readonly columns?: ColumnsConfig | undefined;

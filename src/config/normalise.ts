@@ -12,6 +12,7 @@ import type {
   CommitLogConfig,
   Config,
   Delivery,
+  EventKind,
   HttpConfig,
   KafkaSinkConfig,
   FormatConfig,
@@ -46,7 +47,7 @@ import type {
   SinkSettings,
   SourceSettings,
 } from "./schema.ts";
-import { normaliseWebhook } from "./webhook.ts";
+import { EVENTS, normaliseWebhook } from "./webhook.ts";
 
 /** Below this, one batch and what waits for its acknowledgement no longer fit. */
 const SHARE_MIN_BYTES = 4 * 1024 ** 2;
@@ -318,15 +319,13 @@ function normalisePipeline(
       collector.faults.add([...path, "sink", "topic"], "this is the topic of the commit log");
     }
   }
-  const events = (["insert", "update", "delete"] as const).filter(event =>
-    settings.events.includes(event),
-  );
   const { name, tables, columns, dedupe, schema_changes } = settings;
   if (schema_changes !== undefined) {
     const fault = schemaTopicFault(schema_changes.topic, sink, commitLog);
     if (fault !== undefined) collector.faults.add([...path, "schema_changes", "topic"], fault);
   }
   const format = normaliseFormat(settings.format);
+  const events = normaliseEvents(settings, [...path, "events"], collector);
   if (format.type === "activity" && settings.filter.length > 0) {
     collector.faults.add(
       [...path, "filter"],
@@ -351,6 +350,19 @@ function normalisePipeline(
     }),
     ...(settings.filter.length === 0 ? {} : { filter: normaliseFilter(settings.filter) }),
   };
+}
+
+function normaliseEvents(
+  { events, format }: PipelineSettings,
+  path: Path,
+  { faults }: Pick<Collector, "faults">,
+): readonly EventKind[] {
+  const hasTruncate = format.type === "debezium";
+  const wanted = events ?? EVENTS.filter(event => hasTruncate || event !== "truncate");
+  if (!hasTruncate && wanted.includes("truncate")) {
+    faults.add(path, `the format ${format.type} has no word for truncate: take it out`);
+  }
+  return EVENTS.filter(event => wanted.includes(event));
 }
 
 /** Messages that tell of schemas have the order of their schema, whatever table they were made for. */

@@ -28,7 +28,7 @@ import { endpointFault, queueTemplateFault } from "./sqs.ts";
 import { rabbitmqUrlFault, routingKeyFault } from "./rabbitmq.ts";
 import { schemaChangesSchema } from "./schema-changes.ts";
 import { snapshotSchema } from "./snapshot.ts";
-import { webhookSinkSchema } from "./webhook.ts";
+import { EVENTS, webhookSinkSchema } from "./webhook.ts";
 
 const serverName = (): z.ZodString =>
   textMatching(/^[^\s/@]+$/, "a host name or an address, without a scheme and without a path");
@@ -540,12 +540,13 @@ export const pipelineSchema = z.strictObject({
         "`mysql`, `sys`, `information_schema` and `performance_schema` never are.",
     ),
   events: z
-    .array(choice(["insert", "update", "delete"]), {
-      error: "expected a list such as [insert, update, delete]",
-    })
+    .array(choice(EVENTS), { error: "expected a list such as [insert, update, delete]" })
     .min(1, { error: "expected at least one of insert, update, delete" })
-    .default(["insert", "update", "delete"])
-    .describe("Kinds of change to send."),
+    .optional()
+    .describe(
+      "Kinds of change to send. `truncate`, that a table was emptied, is a word of the format debezium alone. " +
+        "Default: all that the format has a word for.",
+    ),
   columns: columnsSchema,
   filter: filterSchema,
   dedupe: dedupeSchema,

@@ -18,7 +18,7 @@ import {
 } from "./scalars.ts";
 import { tablePatternFault } from "./table-pattern.ts";
 
-const EVENTS = ["insert", "update", "delete"] as const;
+export const EVENTS = ["insert", "update", "delete", "truncate"] as const;
 /** 24 to 64 bytes are advised; shorter ones are in use. */
 const SECRET_BYTES_MIN = 16;
 const SECRET_BYTES_MAX = 256;

@@ -3,7 +3,7 @@
  * the marks beside it. Queue, commit-log map and watcher work per entry, never per row.
  */
 import type { Boundary, PreparedGroup, TransactionPart } from "./checkpoint.ts";
-import type { Rows } from "./rows.ts";
+import type { Rows, TableOperation } from "./rows.ts";
 import type { SchemaChange } from "./schema-change.ts";
 import type { SnapshotStep } from "./snapshot-state.ts";
 
@@ -41,6 +41,15 @@ export interface Change {
   readonly endsTransaction: boolean;
 }
 
+/** Something about a whole table: each partition that its messages go to has to be told. */
+export interface TableNotice {
+  readonly operation: TableOperation;
+  readonly database: string;
+  readonly table: string;
+  readonly transaction: Transaction;
+  readonly origin: RowsOrigin;
+}
+
 /**
  * What releasing an entry adds to the checkpoint. GTIDs are kept as the ones that were completed, not as
  * the set they lead to: writing out the set for each entry would cost more than everything else.
@@ -71,6 +80,8 @@ export interface Parcel {
   /** Statements in front of `changes`. */
   readonly schemaChanges?: readonly SchemaChange[];
   readonly changes: readonly Change[];
+  /** Stands alone: the entry has no changes then. */
+  readonly notice?: TableNotice | undefined;
 }
 
 export interface Entry extends Parcel {

@@ -9,14 +9,25 @@
 /** `read`: the row was there when a snapshot looked. */
 export type Operation = "insert" | "update" | "delete" | "read";
 
+/** What can happen to a whole table: it was emptied, or changes of it are missing from here on. */
+export type TableOperation = "truncate" | "gap";
+
 /** True if the rows have nothing but after images. */
 export function hasOnlyAfter(operation: Operation): boolean {
   return operation === "insert" || operation === "read";
 }
 
-/** What a choice of events takes: who wants new rows wants those that are there already. */
-export function operationsOf(events: readonly Operation[]): ReadonlySet<Operation> {
-  return new Set(events.includes("insert") ? [...events, "read"] : events);
+/**
+ * What a choice of events takes: who wants new rows wants those that are there already, and who wants to know that a
+ * table was emptied has to know that changes of it are missing.
+ */
+export function operationsOf(
+  events: readonly (Operation | TableOperation)[],
+): ReadonlySet<Operation | TableOperation> {
+  const operations = new Set(events);
+  if (operations.has("insert")) operations.add("read");
+  if (operations.has("truncate")) operations.add("gap");
+  return operations;
 }
 
 /** MySQL's column types as Tidemark tells them apart; lengths and flags stand in `Column`. */

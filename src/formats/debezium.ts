@@ -7,11 +7,12 @@
  *   update                        u
  *   update of the primary key     d with the old key, its tombstone, c with the new key
  *   delete                        d, its tombstone
+ *   TRUNCATE                      t, without before, after and key
  *
  * A table without primary key has no message key, and so no tombstones.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Change, RowsOrigin, Transaction } from "../core/entry.ts";
+import type { Change, RowsOrigin, TableNotice, Transaction } from "../core/entry.ts";
 import type { Rows, TableShape } from "../core/rows.ts";
 import { storedWriter } from "./debezium-stored.ts";
 import { valueWriter } from "./debezium-values.ts";
@@ -150,6 +151,16 @@ export class DebeziumFormat implements Format {
     json.raw(this.#end());
   }
 
+  noticeValue(notice: TableNotice): Buffer {
+    const { origin, transaction, database, table } = notice;
+    const place = this.#newPlace(origin, { database, name: table, isRead: false });
+    const head = sourceHead(place, transaction, origin.timestampS);
+    const text =
+      `{"before":null,"after":null${head}${origin.position},"row":0${sourceTail(transaction)}` +
+      `,"transaction":null,"op":"t"`;
+    return Buffer.concat([Buffer.from(text), this.#end()]);
+  }
+
   #end(): Buffer {
     const nowMs = Math.floor(this.#options.clock.wallMs());
     if (nowMs !== this.#nowMs) {
@@ -183,9 +194,8 @@ export class DebeziumFormat implements Format {
     ) {
       return last;
     }
-    const { thread } = transaction;
     const head = Buffer.from(sourceHead(place, transaction, timestampS));
-    const tail = Buffer.from(`,"thread":${thread ?? "null"},"query":null}`);
+    const tail = Buffer.from(sourceTail(transaction));
     this.#lastSource = { place, timestampS, transaction, head, tail };
     return this.#lastSource;
   }
@@ -201,17 +211,33 @@ export class DebeziumFormat implements Format {
     ) {
       return last;
     }
+    const { database, name } = table;
+    return { table, ...this.#newPlace({ file, serverId }, { database, name, isRead }) };
+  }
+
+  #newPlace(
+    { file, serverId }: Pick<RowsOrigin, "file" | "serverId">,
+    { database, name, isRead }: { database: string; name: string; isRead: boolean },
+  ): Omit<SourcePlace, "table"> {
     return {
-      ...{ file, serverId, table, isRead },
+      ...{ file, serverId, isRead },
       start: `${this.#sourceStart},"ts_ms":`,
-      database: `,"snapshot":"${isRead}","db":${JSON.stringify(table.database)},"sequence":null,"ts_us":`,
-      tableName: `,"table":${JSON.stringify(table.name)},"server_id":${serverId},"gtid":`,
+      database: `,"snapshot":"${isRead}","db":${JSON.stringify(database)},"sequence":null,"ts_us":`,
+      tableName: `,"table":${JSON.stringify(name)},"server_id":${serverId},"gtid":`,
       position: `,"file":${JSON.stringify(file)},"pos":`,
     };
   }
 }
 
-function sourceHead(place: SourcePlace, transaction: Transaction, timestampS: number): string {
+function sourceTail({ thread }: Transaction): string {
+  return `,"thread":${thread ?? "null"},"query":null}`;
+}
+
+function sourceHead(
+  place: Omit<SourcePlace, "table">,
+  transaction: Transaction,
+  timestampS: number,
+): string {
   const { gtid, committedAtUs } = transaction;
   // The header of an event holds seconds; MySQL adds the moment of the commit to the GTID.
   const tsUs = committedAtUs ?? timestampS * 1_000_000;

@@ -33,6 +33,7 @@ import { partitionOf } from "./partitioner.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Producer } from "./producer.ts";
 import { Sender } from "./sender.ts";
+import { Spread } from "./spread.ts";
 import { skipDelivered } from "./tail.ts";
 import { TargetTopics, type Tail, type Target } from "./target-topics.ts";
 import { Topics, type CreateTopicOptions } from "./topics.ts";
@@ -76,6 +77,8 @@ export class KafkaSink implements Sink {
   readonly #client: KafkaClient;
   readonly #targets: TargetTopics;
   readonly #routes = new Map<string, Route>();
+  /** By message on its way that is one of several. */
+  readonly #spreads = new Map<Message, Spread>();
   /** Batches have connections of their own: a long poll never holds them up. */
   readonly #sendingClient: KafkaClient;
   readonly #sender: Sender;
@@ -146,9 +149,11 @@ export class KafkaSink implements Sink {
     );
   }
 
-  partitionOf({ destination, partitionKey }: Message): number | undefined {
+  partitionOf(message: Message): number | undefined {
+    const { destination, partitionKey } = message;
     const lanes = this.#routes.get(destination)?.lanes;
-    return lanes === undefined ? undefined : partitionOf(partitionKey, lanes.length);
+    if (lanes === undefined || message.forPartition !== undefined) return undefined;
+    return partitionOf(partitionKey, lanes.length);
   }
 
   async close(): Promise<void> {
@@ -227,7 +232,23 @@ export class KafkaSink implements Sink {
     if (lane.length > 0) this.#sender.wake(lane);
   }
 
+  /** A message about a whole table: to each partition. */
+  #pushToAll(lanes: readonly Lane[], message: Message): void {
+    const spread = new Spread(message, lanes.length);
+    this.#backlogBytes += messageBytes(message) * (lanes.length - 1);
+    for (const [partition, lane] of lanes.entries()) {
+      const copy = message.forPartition?.(partition) ?? message;
+      this.#spreads.set(copy, spread);
+      lane.push(copy);
+      if (lane.sending) this.#sender.wake(lane);
+    }
+  }
+
   #push(lanes: readonly Lane[], message: Message): void {
+    if (message.forPartition !== undefined) {
+      this.#pushToAll(lanes, message);
+      return;
+    }
     const partition = lanes.length === 1 ? 0 : partitionOf(message.partitionKey, lanes.length);
     const lane = lanes[partition] as Lane;
     if (lane.sending && lane.hasFound(message)) {
@@ -260,7 +281,13 @@ export class KafkaSink implements Sink {
     lane.nextOffset = nextOffset;
     this.#backlogBytes -= messageBytes(message);
     const { destination } = message;
-    this.#events?.delivered(message, { destination, partition: lane.partition, nextOffset });
+    const place = { destination, partition: lane.partition, nextOffset };
+    const spread = this.#spreads.size === 0 ? undefined : this.#spreadOf(message);
+    if (spread === undefined) this.#events?.delivered(message, place);
+    else if (spread.arrivedAt(place)) {
+      const [first, ...others] = spread.places;
+      this.#events?.delivered(spread.message, first, others);
+    }
     this.#room.notify();
   };
 
@@ -273,9 +300,17 @@ export class KafkaSink implements Sink {
 
   /** Kafka says at once that it refuses a message, and would say so again. */
   async #refused(message: Message, error: TidemarkError): Promise<void> {
-    await this.#events?.refused(message, error, 1);
+    const spread = this.#spreadOf(message);
+    const refuse = (refused: Message) => this.#events?.refused(refused, error, 1);
+    await (spread === undefined ? refuse(message) : spread.refusedBy(refuse));
     this.#backlogBytes -= messageBytes(message);
     this.#room.notify();
+  }
+
+  #spreadOf(copy: Message): Spread | undefined {
+    const spread = this.#spreads.get(copy);
+    this.#spreads.delete(copy);
+    return spread;
   }
 
   /** Runs something beside the caller; what it throws ends the sink. */

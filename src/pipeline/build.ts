@@ -141,6 +141,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const source = makeSource({
     ...{ config, server, wants, start, clock, logger },
     tellsSchemaChanges: pipeline.schemaTopic !== undefined,
+    tellsTruncate: pipeline.events.includes("truncate"),
     connection: hosts.connection,
     identify: next => hosts.choose(some => serverToGoOn(some, { ...delivering, start, next })),
     serverId: config.source.serverId + run.index,
@@ -234,9 +235,9 @@ function buildDelivering({ run, target, ended }: Parts) {
   });
   const failure = new AbortController();
   const sinkEvents: SinkEvents = {
-    delivered: (message, place) => {
+    delivered: (message, place, others) => {
       heartbeats?.delivered(message);
-      flusher.delivered(message, place);
+      flusher.delivered(message, place, others);
     },
     refused: (_message, error) => {
       failure.abort(error);

@@ -182,7 +182,7 @@ export class DeadLetterSink implements Sink {
 /** Its methods as functions, so that one can be replaced. */
 function withEvents(events: SinkEvents): SinkEvents {
   return {
-    delivered: (message, place) => events.delivered(message, place),
+    delivered: (message, place, others) => events.delivered(message, place, others),
     refused: (message, error, attempts) => events.refused(message, error, attempts),
     failed: error => events.failed(error),
     claim: offsets => events.claim(offsets),

@@ -23,6 +23,8 @@ export interface SourceOptions {
   readonly identify: BinlogSourceOptions["identify"];
   readonly wants: (database: string, table: string) => boolean;
   readonly tellsSchemaChanges?: boolean;
+  /** Messages tell of a table that is emptied. */
+  readonly tellsTruncate?: boolean;
   readonly start: Pick<Start, "position" | "serverUuid">;
   /** As a replica of the server. */
   readonly serverId: number;
@@ -38,7 +40,7 @@ export const ENTRY_ROWS_MAX = 500;
 
 export function makeSource(options: SourceOptions): BinlogSource {
   const { config, server, wants, start, serverId, replicaUuid, clock, logger, onLoss } = options;
-  const { connection, identify } = options;
+  const { connection, identify, tellsTruncate = false } = options;
   const { serverUuid } = start;
   const rowBytesMax = config.queue.maxRowBytes;
   const definitions = new Definitions(server, wants);
@@ -46,7 +48,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   if (xa !== "at_commit") refusePrepared(start.position);
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
-    ...{ definitions, wants },
+    ...{ definitions, wants, tellsTruncate },
     newColumns: options.tellsSchemaChanges === true ? new NewColumns(server) : undefined,
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
     preparedGroups: new PreparedGroups({

@@ -11,14 +11,14 @@
  */
 import type { NextOffsets } from "../core/checkpoint.ts";
 import type { Change, Parcel } from "../core/entry.ts";
-import { tableId, type Operation, type TableShape } from "../core/rows.ts";
+import { tableId, type Operation, type TableOperation, type TableShape } from "../core/rows.ts";
 import { activityKey, activityValue } from "../formats/activity.ts";
 import type { Message, Place } from "../sinks/sink.ts";
 import type { Router } from "./encoder.ts";
 
 export interface ActivityEncoderOptions {
   readonly router: Router;
-  readonly events: ReadonlySet<Operation>;
+  readonly events: ReadonlySet<Operation | TableOperation>;
   readonly intervalS: number;
 }
 

@@ -12,7 +12,8 @@
  *      A change that was merged away is delivered with the one that carries it.
  *   3. A row leaves `windowMs` after its first change, however often it changes. It leaves earlier when more
  *      than `maxBytes` are held, or `maxEntries` entries wait for it: so a full queue never waits for us.
- *   4. Cells are decoded here. When one cannot be, everything held stands in front of it, and leaves first.
+ *   4. What is told of a whole table leaves alone, behind everything that is held.
+ *   5. Cells are decoded here. When one cannot be, everything held stands in front of it, and leaves first.
  *
  * Rows are told apart by table and key. A table without key, a change of a key, and a row that does not
  * name its key pass at once. When a table has another shape than before, its held rows leave first.
@@ -21,7 +22,6 @@ import type { Clock } from "../core/clock.ts";
 import type { Change, Entry, Parcel } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
 import { CellState, hasOnlyAfter, tableId, type Image, type TableShape } from "../core/rows.ts";
-import type { SchemaChange } from "../core/schema-change.ts";
 import { Wake } from "../core/signal.ts";
 import { isKeyChanged } from "../formats/key.ts";
 import type { Place } from "../sinks/sink.ts";
@@ -168,9 +168,10 @@ export class DedupeWindow implements Supply {
     return entries;
   }
 
-  #admit({ seq, changes, schemaChanges }: Entry): void {
+  #admit({ seq, changes, schemaChanges, notice }: Entry): void {
     const { maxBytes, maxEntries, copied } = this.#options;
-    if (schemaChanges !== undefined) this.#passStatements(schemaChanges, seq);
+    const told = { ...(schemaChanges && { schemaChanges }), ...(notice && { notice }) };
+    if (schemaChanges !== undefined || notice !== undefined) this.#passAlone(told, seq);
     for (const change of changes) {
       try {
         this.#merge(change, seq);
@@ -282,22 +283,24 @@ export class DedupeWindow implements Supply {
     if (this.#changes.length >= parcelRows || this.#parcelBytes >= parcelBytes) this.#cut();
   }
 
-  /** Everything that is held was changed in front of them. */
-  #passStatements(schemaChanges: readonly SchemaChange[], seq: number): void {
+  /** Everything that is held was changed in front of it. */
+  #passAlone(told: Pick<Parcel, "schemaChanges" | "notice">, seq: number): void {
     this.#letGo(() => true);
     this.#cut();
     this.#open.opened(seq);
-    this.#onTheirWay.set(this.#nextParcel, [seq]);
-    this.#parcels.push({ seq: this.#nextParcel, bytes: 0, schemaChanges, changes: [] });
-    this.#nextParcel += 1;
+    this.#firstSeqs.push(seq);
+    this.#push({ ...told, seq: this.#nextParcel, bytes: 0, changes: [] });
   }
 
   #cut(): void {
     if (this.#changes.length === 0) return;
-    const seq = this.#nextParcel;
+    this.#push({ seq: this.#nextParcel, bytes: this.#parcelBytes, changes: this.#changes });
+  }
+
+  #push(parcel: Parcel): void {
     this.#nextParcel += 1;
-    this.#parcels.push({ seq, bytes: this.#parcelBytes, changes: this.#changes });
-    this.#onTheirWay.set(seq, this.#firstSeqs);
+    this.#parcels.push(parcel);
+    this.#onTheirWay.set(parcel.seq, this.#firstSeqs);
     this.#changes = [];
     this.#firstSeqs = [];
     this.#parcelBytes = 0;

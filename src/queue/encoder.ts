@@ -1,12 +1,13 @@
 /** Turns entries into messages: which rows give one, where it goes, and the id it has for ever. */
 import type { RowRules } from "../columns/row-rules.ts";
-import type { Change, Parcel } from "../core/entry.ts";
+import type { Change, Parcel, TableNotice } from "../core/entry.ts";
 import { unreadable } from "../core/errors.ts";
-import { tableId, type Operation, type TableShape } from "../core/rows.ts";
+import type { Operation, TableOperation, TableShape } from "../core/rows.ts";
 import type { Format } from "../formats/format.ts";
 import { MessageWriter, type IdSuffix } from "../formats/message-writer.ts";
 import type { Message } from "../sinks/sink.ts";
 import { EncodedMessage, type Route } from "./encoded-message.ts";
+import { TableMessage } from "./table-message.ts";
 
 /** Topic, queue or file of a table's messages. */
 export type Router = (database: string, table: string) => string;
@@ -15,7 +16,7 @@ export interface EncoderOptions {
   readonly format: Format;
   readonly router: Router;
   /** Operations that give messages; rows of others are counted and passed over. */
-  readonly events: ReadonlySet<Operation>;
+  readonly events: ReadonlySet<Operation | TableOperation>;
   /** What formats may see of rows, and of which; all, if left out. */
   readonly rules?: RowRules | undefined;
   /** Added to the number of the row in each id; nothing, if left out. */
@@ -48,6 +49,7 @@ export class Encoder {
   encode(entry: Parcel, messages: Message[]): void {
     this.#messages = messages;
     this.#seq = entry.seq;
+    if (entry.notice !== undefined) this.#encodeNotice(entry.notice);
     for (const change of entry.changes) {
       if (!this.#options.events.has(change.rows.operation)) continue;
       try {
@@ -58,6 +60,16 @@ export class Encoder {
         throw unreadable(change.origin.file, change.origin.position, thrown);
       }
     }
+  }
+
+  #encodeNotice(notice: TableNotice): void {
+    const { format, events } = this.#options;
+    const value = events.has(notice.operation) ? format.noticeValue?.(notice) : undefined;
+    if (value === undefined) return;
+    const { database, table } = notice;
+    const route = this.#newRoute({ database, name: table, isKeyed: false });
+    const at = { seq: this.#seq, index: this.#messages.length };
+    this.#messages.push(new TableMessage(at, notice, { route, value }));
   }
 
   #encode(change: Change): void {
@@ -89,16 +101,22 @@ export class Encoder {
   #routeOf(table: TableShape): Route {
     let route = this.#routes.get(table);
     if (route === undefined) {
-      const id = tableId(table);
-      route = {
-        id,
-        destination: this.#options.router(table.database, table.name),
-        partitionKey: Buffer.from(id),
-        keyed: table.primaryKey.length > 0,
-        idMark: this.#options.idMark?.() ?? "",
-      };
+      const { database, name, primaryKey } = table;
+      route = this.#newRoute({ database, name, isKeyed: primaryKey.length > 0 });
       this.#routes.set(table, route);
     }
     return route;
+  }
+
+  #newRoute({ database, name, isKeyed }: { database: string; name: string; isKeyed: boolean }) {
+    const { router, idMark } = this.#options;
+    const id = `${database}.${name}`;
+    return {
+      id,
+      destination: router(database, name),
+      partitionKey: Buffer.from(id),
+      keyed: isKeyed,
+      idMark: idMark?.() ?? "",
+    };
   }
 }

@@ -72,6 +72,11 @@ export class Flusher {
       // Each is let go as soon as it is encoded: once it is delivered, its room is given to another.
       entries.reverse();
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
+        if (entry.notice !== undefined) {
+          await this.#alone(entry, chunk, signal);
+          chunk = [];
+          continue;
+        }
         const messages: Message[] = [];
         try {
           encoder.encode(entry, messages);
@@ -89,6 +94,20 @@ export class Flusher {
       }
       await this.#write(chunk, signal);
     }
+  }
+
+  /**
+   * What is told of a whole table stands between its rows, also where they go many ways: all that is in front of it
+   * is delivered before it is sent, and what follows is sent when it is delivered.
+   */
+  async #alone(entry: Parcel, before: readonly Message[], signal: AbortSignal): Promise<void> {
+    await this.#write(before, signal);
+    await this.settled(signal);
+    const messages: Message[] = [];
+    this.#options.encoder.encode(entry, messages);
+    this.#expect(entry.seq, messages);
+    await this.#write(messages, signal);
+    await this.settled(signal);
   }
 
   /** Resolves when everything that was sent is delivered. */
@@ -132,13 +151,14 @@ export class Flusher {
   }
 
   /** The sink's delivery callback. Messages that are not awaited, or no longer, change nothing. */
-  delivered(message: Message, place?: Place): void {
+  delivered(message: Message, place?: Place, others: readonly Place[] = NO_PLACES): void {
     const { seq, index } = message;
     const delivery = this.#deliveries.get(seq);
     if (delivery?.messages[index] !== message || delivery.delivered[index] !== 0) return;
     delivery.delivered[index] = 1;
     delivery.outstanding -= 1;
     if (place !== undefined) keep(delivery.places, place);
+    for (const other of others) keep(delivery.places, other);
     if (delivery.outstanding > 0) return;
     this.#deliveries.delete(seq);
     if (delivery.isWhole) {

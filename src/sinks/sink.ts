@@ -11,7 +11,7 @@
  */
 import type { NextOffsets } from "../core/checkpoint.ts";
 import type { TidemarkError } from "../core/errors.ts";
-import type { Operation } from "../core/rows.ts";
+import type { Operation, TableOperation } from "../core/rows.ts";
 
 export interface Message {
   /** The entry it comes from. */
@@ -24,8 +24,8 @@ export interface Message {
   readonly destination: string;
   /** `database.table` of the row. */
   readonly table: string;
-  /** What happened to the row; both halves of a key change are of an update. `schema`: it tells of a statement. */
-  readonly operation: Operation | "schema";
+  /** What happened to the row, or to the table; both halves of a key change are of an update. `schema`: a statement. */
+  readonly operation: Operation | TableOperation | "schema";
   /** Bytes that decide the partition: the key, or the table's name where there is none. */
   readonly partitionKey: Buffer;
   readonly key: Buffer | null;
@@ -42,6 +42,11 @@ export interface Message {
   readonly position: string;
   /** False for a table without primary key: its rows may stand in another order on another server. */
   readonly keyed: boolean;
+  /**
+   * Set if it is about the whole table: where a destination has partitions, each gets the message that this makes for
+   * it, and it is delivered when all of them are. Elsewhere it is sent once, as it is.
+   */
+  forPartition?(partition: number): Message;
 }
 
 /** Bytes `start` to before `end` of `data`. */
@@ -59,8 +64,11 @@ export interface Place {
 }
 
 export interface SinkEvents {
-  /** Each message once, when it is durable at the destination. `place` only where lanes have offsets. */
-  delivered(message: Message, place?: Place): void;
+  /**
+   * Each message once, when it is durable at the destination. `place` only where lanes have offsets, and `others`
+   * only of a message that went to several partitions.
+   */
+  delivered(message: Message, place?: Place, others?: readonly Place[]): void;
   /**
    * The destination refuses this message for good, after so many attempts. Resolves when the message is
    * safe in the dead-letter target: the sink then goes on with the lane, without calling `delivered`.

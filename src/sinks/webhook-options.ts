@@ -1,7 +1,7 @@
 /** What a webhook sink is made from. */
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Operation } from "../core/rows.ts";
+import type { Operation, TableOperation } from "../core/rows.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { ResolveName } from "./webhook-connector.ts";
 
@@ -16,7 +16,7 @@ export interface WebhookRoute {
   readonly id: string;
   /** Never to be printed: it may hold a password or a token. */
   readonly url: string;
-  readonly events: readonly Operation[];
+  readonly events: readonly (Operation | TableOperation)[];
   /** `whsec_…`; a request is signed with each. */
   readonly secrets: readonly string[];
 }

@@ -83,6 +83,32 @@ function thrownBy(action: () => unknown): TidemarkError {
 }
 
 describe("Assembler", () => {
+  test("makes an entry of its own of a statement that empties a table, with the end of the statement", () => {
+    const target = assembler();
+    const orders = { database: "shop", table: "orders" };
+    const statement = { kind: "statement", database: "shop", sql: "TRUNCATE orders" } as const;
+    const truncate = (position: number, id: string): Entry[] => [
+      ...target.push({ kind: "gtid", ...header(position), gtid: id }),
+      ...target.push({ ...statement, ...header(position + 10) }, orders),
+    ];
+    // So many transactions without rows that the next one would be cut off with its GTID.
+    push(target, [file()]);
+    for (let i = 0; i < 999; i += 1) push(target, transaction(200, gtid(10 + i)));
+    const [told, ...more] = truncate(300, gtid(1009));
+    expect(more).toEqual([]);
+    expect(told).toMatchObject({
+      ...{ seq: 0, changes: [], mark: { boundary: { position: 320 }, transaction: undefined } },
+      notice: {
+        ...{ operation: "truncate", ...orders, transaction: { id: gtid(1009) } },
+        origin: { file: FILE, position: 310 },
+      },
+    });
+    expect(told?.mark.gtids).toHaveLength(1000);
+    // Delivered before the start: it is passed over.
+    expect(truncate(400, gtid(3))).toEqual([]);
+    expect(target.flush()).toMatchObject([{ seq: 1, changes: [] }]);
+  });
+
   test("makes one entry of a small transaction, with its end as boundary", () => {
     const target = assembler();
     const [only, ...more] = push(target, [file(), ...transaction(200, gtid(10), numbered(1, 3))]);

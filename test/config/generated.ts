@@ -259,7 +259,7 @@ function pipelineFaults(item: Document, index: number, several: boolean): readon
     ...wrong(at("tables"), [[], ABSENT, "shop.*", ["!shop.*"]]),
     ...wrong(at("tables", 0), ["orders", "", 5, "mysql.user"], at("tables")),
     ...wrong(at("events"), [[], "insert"]),
-    ...wrong(at("events", 0), ["truncate", 5], at("events")),
+    ...wrong(at("events", 0), ["replace", 5], at("events")),
     ...wrong(at("format", "type"), ["avro", "xml"], at("format")),
     ...wrong(at("snapshots"), [true]),
     ...wrong(at("sink"), [ABSENT, 5, "kafka"]),

@@ -55,7 +55,7 @@ describe("a minimal file", () => {
         {
           name: "shop",
           tables: ["shop.*"],
-          events: ["insert", "update", "delete"],
+          events: ["insert", "update", "delete", "truncate"],
           format: { type: "debezium", tombstones: true },
           sink: {
             type: "kafka",

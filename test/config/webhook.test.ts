@@ -31,7 +31,9 @@ describe("a sink of type webhook", () => {
     expect(pipeline?.commitLog).toEqual({ type: "file", dir: "tidemark-state" });
     expect(pipeline?.sink).toMatchObject({
       delivery: "at-least-once",
-      routes: [{ tables: ["*.*"], events: ["insert", "update", "delete"], secrets: [] }],
+      routes: [
+        { tables: ["*.*"], events: ["insert", "update", "delete", "truncate"], secrets: [] },
+      ],
       concurrency: 32,
       timeoutMs: 15_000,
       retries: undefined,

@@ -58,9 +58,15 @@ export function makeMessages(from: number, to: number, destination: string): Mes
 
 export const textOf = ({ value }: Message): string => value?.toString() ?? "";
 
+interface Delivered {
+  readonly message: Message;
+  readonly place: Place | undefined;
+  readonly others: readonly Place[];
+}
+
 /** Keeps what a sink reports, and lets a test wait for it. */
 export class RecordedEvents implements SinkEvents {
-  readonly delivered_: { readonly message: Message; readonly place: Place | undefined }[] = [];
+  readonly delivered_: Delivered[] = [];
   readonly claims: NextOffsets[] = [];
   readonly refusals: {
     readonly message: Message;
@@ -74,8 +80,8 @@ export class RecordedEvents implements SinkEvents {
   claimed: Promise<void> = Promise.resolve();
   #changed: () => void = () => undefined;
 
-  delivered(message: Message, place?: Place): void {
-    this.delivered_.push({ message, place });
+  delivered(message: Message, place?: Place, others: readonly Place[] = []): void {
+    this.delivered_.push({ message, place, others });
     this.#changed();
   }
 

@@ -57,6 +57,30 @@ describe("DebeziumFormat", () => {
     );
   });
 
+  test("writes an emptied table with neither row nor key", () => {
+    const { transaction, origin } = changeOf(orders, "insert", [["1", "pen"]], {
+      transaction: {
+        id: "u:7",
+        gtid: "u:7",
+        thread: undefined,
+        committedAtUs: 1_795_251_083_496_123,
+      },
+    });
+    const notice = { operation: "truncate", database: "shop", table: "orders" } as const;
+    expect(
+      format()
+        .noticeValue({ ...notice, transaction, origin })
+        .toString(),
+    ).toBe(
+      '{"before":null,"after":null,"source":{"version":"1.2.3","connector":"mysql",' +
+        '"name":"shop","ts_ms":1795251083496,"snapshot":"false","db":"shop","sequence":null,' +
+        '"ts_us":1795251083496123,"ts_ns":1795251083496123000,"table":"orders","server_id":1,' +
+        '"gtid":"u:7","file":"binlog.000003","pos":4711,"row":0,"thread":null,"query":null},' +
+        '"transaction":null,"op":"t","ts_ms":1795251084123,"ts_us":1795251084123000,' +
+        '"ts_ns":1795251084123000000}',
+    );
+  });
+
   test("writes a row of a snapshot as Debezium does, with its key and without a row number", () => {
     const debezium = format();
     const images = [["1", "a"], ["2", "b"]]; // prettier-ignore

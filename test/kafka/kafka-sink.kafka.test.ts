@@ -9,6 +9,8 @@ import {
   sinkContract,
 } from "../contract/sink.ts";
 import type { OutgoingRecord } from "../../src/kafka/record-writer.ts";
+import { TableMessage } from "../../src/queue/table-message.ts";
+import type { Message } from "../../src/sinks/sink.ts";
 import { useSharedKafka, makeSink, never, recordOf, uniqueName } from "./support.ts";
 
 const kafka = useSharedKafka();
@@ -73,6 +75,55 @@ describe("KafkaSink", () => {
   /** The mark of the sink's fence takes an offset between what was there and what it sends. */
   const nextOffsets = (events: RecordedEvents): number[] =>
     events.delivered_.map(({ place }) => place?.nextOffset ?? -1);
+
+  describe("a message about a whole table", () => {
+    const aboutTable = (seq: number, topic: string): Message => {
+      const route = { id: "shop.orders", destination: topic, partitionKey: Buffer.from("t") };
+      const notice = { operation: "truncate", database: "shop", table: "orders" } as const;
+      const transaction = { id: "u:7", gtid: "u:7", thread: undefined };
+      const origin = { file: "binlog.000001", position: 4, serverId: 1, timestampS: 0 };
+      const value = Buffer.from("t");
+      return new TableMessage(
+        { seq, index: 0 },
+        { ...notice, transaction, origin },
+        { route: { ...route, keyed: false, idMark: "" }, value },
+      );
+    };
+    const idsIn = async (topic: string): Promise<(string | undefined)[][]> =>
+      (await kafka.observer.read(topic)).map(records => records.map(one => one.header("id")));
+
+    test("goes to each partition, and is delivered once, when all of them have it", async () => {
+      const topic = uniqueName("spread");
+      const sink = make({ createTopics: { partitions: 3, replicationFactor: -1, config: {} } });
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({}, topic), events, never);
+      const message = aboutTable(0, topic);
+      sink.write([message]);
+      await events.untilDelivered(1);
+      expect(events.delivered_.map(one => one.message)).toEqual([message]);
+      const [{ place, others } = {}] = events.delivered_;
+      const places = [place, ...(others ?? [])].map(one => `${one?.partition}:${one?.nextOffset}`);
+      expect(places.sort()).toEqual(["0:2", "1:2", "2:2"]); // In front stands the fence's mark.
+      expect(await idsIn(topic)).toEqual([0, 1, 2].map(n => [`u:7:shop.orders:ddl:${n}`]));
+      expect(sink.partitionOf(message)).toBeUndefined();
+    });
+
+    test("is sent after a crash only to the partitions that lack it", async () => {
+      const topic = uniqueName("spread-tail");
+      await kafka.observer.createTopic(topic, 3);
+      await kafka.observer.produce(topic, 1, [recordOf("u:7:shop.orders:ddl:1"), recordOf("x")]);
+      const sink = make();
+      const events = new RecordedEvents();
+      await sink.open(resumeAt({ [topic]: { "0": 0, "1": 0, "2": 0 } }, topic), events, never);
+      sink.write([aboutTable(0, topic)]);
+      await events.untilDelivered(1);
+      expect(await idsIn(topic)).toEqual([
+        ["u:7:shop.orders:ddl:0"],
+        ["u:7:shop.orders:ddl:1", "x"],
+        ["u:7:shop.orders:ddl:2"],
+      ]);
+    });
+  });
 
   describe("reading the tail", () => {
     test("skips what has arrived, with the places at which it stands", async () => {

@@ -46,9 +46,10 @@ function harness({ room = () => Promise.resolve(), badRow = -1 } = {}) {
           out.tombstone("");
           if (row === badRow) throw new Error("no value of its type");
         },
+        noticeValue: ({ operation }) => Buffer.from(operation),
       },
       router: (database, name) => `${database}.${name}`,
-      events: new Set(["insert"]),
+      events: new Set(["insert", "truncate"]),
     }),
     sink: {
       write: messages => void written.push(...messages),
@@ -133,6 +134,39 @@ describe("Flusher", () => {
     flusher.delivered(written[2] as Message);
     await settled;
     expect(acknowledged).toEqual([0]);
+  });
+
+  test("sends what is told of a whole table alone: behind all of before, in front of all that follows", async () => {
+    const { pending, flusher, written, acknowledged } = harness();
+    pending.push(entry(0, { changes: change(1) }));
+    const [{ transaction, origin }] = change(1) as [Entry["changes"][number]];
+    const notice = { operation: "truncate", database: "shop", table: "orders" } as const;
+    pending.push(entry(1, { notice: { ...notice, transaction, origin } }));
+    pending.push(entry(2, { changes: change(1) }));
+    void flusher.run(never);
+    await settle();
+    expect(written.map(({ seq }) => seq)).toEqual([0]);
+    flusher.delivered(written[0] as Message);
+    await settle();
+    expect(written.map(({ id }) => id).slice(1)).toEqual(["server:7:shop.orders:ddl:0"]);
+    const [, told] = written as [Message, Message];
+    expect(told.forPartition?.(2)).toMatchObject({
+      ...{ id: "server:7:shop.orders:ddl:2", key: null, seq: 1, index: 0 },
+    });
+    flusher.delivered(told);
+    await settle();
+    expect(written.map(({ seq }) => seq)).toEqual([0, 1, 2]);
+    expect(acknowledged).toEqual([0, 1]);
+  });
+
+  test("acknowledges what is told of a table where the format has no word for it", async () => {
+    const { pending, flusher, written, acknowledged } = harness();
+    const [{ transaction, origin }] = change(1) as [Entry["changes"][number]];
+    const notice = { operation: "gap", database: "shop", table: "orders" } as const;
+    pending.push(entry(0, { notice: { ...notice, transaction, origin } }));
+    void flusher.run(never);
+    await settle();
+    expect([written, acknowledged]).toEqual([[], [0]]);
   });
 
   test("ends only when everything it sent is delivered", async () => {

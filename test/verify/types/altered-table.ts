@@ -101,8 +101,9 @@ export class AlteredTable {
     return this.#source.select(`SELECT * FROM ${TABLE} ORDER BY id DESC LIMIT 1`);
   }
 
-  async change({ statements }: SchemaChange): Promise<void> {
+  async change({ statements, isEmptying }: SchemaChange): Promise<void> {
     await this.#source.run(...statements);
+    if (isEmptying === true) this.#wanted.push(EMPTIED);
   }
 
   /** Renames there and back, so that the table stays where the next one expects it. */
@@ -118,6 +119,8 @@ export interface SchemaChange {
   readonly statements: readonly string[];
   /** Rows come or go with it, and no message tells of that. */
   readonly isUntold?: boolean;
+  /** All rows go with it, and a message tells of that. */
+  readonly isEmptying?: boolean;
   /** A binlog that names no columns shows nothing of it to whoever was stopped meanwhile (docs/handbook.md). */
   readonly isHidden?: boolean;
 }
@@ -139,7 +142,7 @@ export const schemaChanges: readonly SchemaChange[] = [
     statements: [`RENAME TABLE ${T} TO aside`, `RENAME TABLE aside TO ${T}`],
     isUntold: true,
   },
-  { name: "truncate", statements: [`TRUNCATE TABLE ${T}`], isUntold: true },
+  { name: "truncate", statements: [`TRUNCATE TABLE ${T}`], isEmptying: true },
   {
     name: "drop and create",
     statements: [`DROP TABLE ${T}`, `${FRESH}, again INT)`],
@@ -217,6 +220,8 @@ export const schemaChanges: readonly SchemaChange[] = [
     ],
   },
 ];
+
+const EMPTIED = shown({ op: "t", before: null, after: null, source: { table: TABLE } });
 
 type Selected = Readonly<Record<string, string | null>>;
 
