@@ -29,6 +29,7 @@ import type { TableName } from "../core/name-template.ts";
 import { tableId, type Rows, type TableShape } from "../core/rows.ts";
 import type { ChangedTable, SchemaChange } from "../core/schema-change.ts";
 import type { BinlogPlace } from "./binlog-place.ts";
+import type { Definitions } from "./definitions.ts";
 import type { BinlogEvent, DumpStart } from "./reader.ts";
 
 type Event<K extends BinlogEvent["kind"]> = Extract<BinlogEvent, { kind: K }>;
@@ -42,6 +43,8 @@ export interface AssemblerOptions {
   readonly entryRowsMax: number;
   /** A larger row is refused. */
   readonly rowBytesMax: number;
+  /** What is known of tables that the binlog does not tell, for the checkpoint. */
+  readonly definitions?: Pick<Definitions, "hashes"> | undefined;
 }
 
 /**
@@ -128,6 +131,7 @@ export class Assembler {
       anonymous: false,
       transaction: options.start.transaction,
       prepared: this.#prepared,
+      definitions: options.start.definitions,
       eventTimeS: 0,
     };
   }
@@ -551,6 +555,7 @@ export class Assembler {
         ? { id: transaction.id, tables: this.#tableParts(transaction) }
         : this.#replay,
       prepared: this.#prepared,
+      definitions: this.#options.definitions?.hashes,
     };
   }
 

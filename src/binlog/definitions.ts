@@ -11,6 +11,8 @@
  * binlog does not tell is noticed. Where nothing is proven, the stream ends:
  * docs/adr/0005-definitions-for-minimal-metadata.md.
  */
+import { createHash } from "node:crypto";
+import { partsOf } from "../core/rows.ts";
 import { isBefore, type BinlogPlace } from "./binlog-place.ts";
 import { EventFault } from "./event-fault.ts";
 import type { BinlogEvent, DumpStart, TableFilter } from "./reader.ts";
@@ -110,17 +112,33 @@ interface Loaded {
 
 /** What was read once is proven for what had been written by then; more loads for one place help nobody. */
 const LOADS_MAX = 3;
+/** They stand in every checkpoint. */
+const HASHES_MAX = 500;
+
+/** `database.table` → what a definition says that the binlog does not. */
+export type DefinitionHashes = Readonly<Record<string, string>>;
 
 export class Definitions {
   readonly #source: DefinitionSource;
   readonly #wants: TableFilter;
+  /** Of tables that no statement has changed since: replaced, never changed, for marks share it. */
+  #hashes: DefinitionHashes;
   #loaded: Loaded | undefined;
   /** For which place definitions were loaded last, and how often in turn. */
   #lastFor: { readonly at: BinlogPlace; readonly loads: number } | undefined;
 
-  constructor(source: DefinitionSource, wants: TableFilter) {
+  /** @param hashes what was known where the stream begins. */
+  constructor(source: DefinitionSource, wants: TableFilter, hashes: DefinitionHashes = {}) {
     this.#source = source;
     this.#wants = wants;
+    this.#hashes = Object.fromEntries(
+      Object.entries(hashes).filter(([table]) => wants(...partsOf(table))),
+    );
+  }
+
+  /** Of the tables as they are where the stream is. */
+  get hashes(): DefinitionHashes {
+    return this.#hashes;
   }
 
   /**
@@ -159,6 +177,12 @@ export class Definitions {
   /** A statement that the stream met. */
   note(at: BinlogPlace, database: string, sql: string): void {
     if (this.#loaded) noteIn(this.#loaded.tables.values(), { at, database, sql });
+    const entries = Object.entries(this.#hashes);
+    const left = entries.filter(([table]) => {
+      const [inside, name] = partsOf(table);
+      return !changesDefinition(sql, database, { database: inside, name });
+    });
+    if (left.length < entries.length) this.#hashes = Object.fromEntries(left);
   }
 
   /** The server began anew, and so did the numbers of its tables. */
@@ -199,6 +223,17 @@ export class Definitions {
       const known = tables.get(key) ?? { ...knownFrom(gone), after: before.until };
       tables.set(key, succeed(known, before, loaded.from));
     }
+    const hashes = { ...this.#hashes };
+    for (const [key, known] of tables) {
+      if (!isDefined(known)) continue;
+      const id = `${known.database}.${known.name}`;
+      const hash = hashOf(known.definition);
+      // Told of by no statement: a restart must find that too.
+      if (known.after === undefined && (hashes[id] ?? hash) !== hash) {
+        tables.set(key, { ...known, definition: UNSEEN });
+      } else hashes[id] = hash;
+    }
+    this.#hashes = Object.fromEntries(Object.entries(hashes).slice(0, HASHES_MAX));
     this.#loaded = { ...loaded, tables };
   }
 }
@@ -213,9 +248,23 @@ function succeed(known: Known, before: Defined, place: BinlogPlace): Known {
   if (!holdsAt(place, before)) return known;
   if (known.after !== undefined) return { ...known, earlier: { ...before, earlier: undefined } };
   if (!isDefined(known)) return known;
-  const isAlike = JSON.stringify(before.definition) === JSON.stringify(known.definition);
   // The same object, so that what was derived from it stays.
-  return { ...known, definition: isAlike ? before.definition : UNSEEN };
+  if (JSON.stringify(before.definition) === JSON.stringify(known.definition)) {
+    return { ...known, definition: before.definition };
+  }
+  const isAlike = hashOf(before.definition) === hashOf(known.definition);
+  return isAlike ? known : { ...known, definition: UNSEEN };
+}
+
+/** Types are in the binlog, and servers write them differently. */
+function hashOf({ columns, primaryKey }: TableDefinition): string {
+  const told = columns.map(({ name, unsigned, charset, members }) => [
+    ...[name, unsigned, charset === "utf8" ? "utf8mb3" : charset, members],
+  ]);
+  return createHash("sha256")
+    .update(JSON.stringify([told, primaryKey]))
+    .digest("hex")
+    .slice(0, 8);
 }
 
 const NOT_SHOWN = "the server does not show it; it is gone, or our user lacks SELECT on it";

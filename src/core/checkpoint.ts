@@ -54,6 +54,8 @@ export interface SourcePosition {
   readonly anonymous: boolean;
   /** What `source.xa: at_commit` has passed by so far, the oldest first. */
   readonly prepared?: readonly PreparedGroup[];
+  /** `database.table` → hash of the definition there, where the binlog names no columns. */
+  readonly definitions?: Readonly<Record<string, string>>;
 }
 
 /** One record of the commit log, as it is written (docs/checkpoints.md). */
@@ -81,6 +83,7 @@ export interface Checkpoint {
   readonly snapshot: SnapshotState | null;
   /** Left out where there is none. */
   readonly prepared?: readonly PreparedGroup[];
+  readonly definitions?: Readonly<Record<string, string>>;
 }
 
 export function sourcePosition(checkpoint: Checkpoint): SourcePosition {
@@ -95,6 +98,7 @@ export function sourcePosition(checkpoint: Checkpoint): SourcePosition {
     transaction: checkpoint.transaction ?? undefined,
     anonymous: checkpoint.anonymous,
     prepared: checkpoint.prepared ?? [],
+    definitions: checkpoint.definitions ?? {},
   };
 }
 
@@ -155,6 +159,8 @@ const FIELDS: Readonly<Record<keyof Checkpoint, (value: unknown) => boolean>> = 
   next_offsets: isNextOffsets,
   snapshot: value => value === null || isSnapshotState(value, isNextOffsets),
   prepared: value => value === undefined || (Array.isArray(value) && value.every(isPreparedGroup)),
+  definitions: value =>
+    value === undefined || (isRecord(value) && Object.values(value).every(isText)),
 };
 
 /**

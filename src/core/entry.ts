@@ -2,7 +2,7 @@
  * What moves through the pipeline: an entry is a run of consecutive row changes of one transaction with
  * the marks beside it. Queue, commit-log map and watcher work per entry, never per row.
  */
-import type { Boundary, PreparedGroup, TransactionPart } from "./checkpoint.ts";
+import type { Boundary, PreparedGroup, SourcePosition, TransactionPart } from "./checkpoint.ts";
 import type { Rows, TableOperation } from "./rows.ts";
 import type { SchemaChange } from "./schema-change.ts";
 import type { SnapshotStep } from "./snapshot-state.ts";
@@ -63,6 +63,7 @@ export interface Mark {
   readonly transaction: TransactionPart | undefined;
   /** Undefined stands for none. */
   readonly prepared?: readonly PreparedGroup[];
+  readonly definitions?: SourcePosition["definitions"];
   /** Seconds since 1970 of the newest event in the entry; 0 if none carried a time. */
   readonly eventTimeS: number;
   /** A statement that may have changed a table, or emptied it, was passed. */

@@ -43,7 +43,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   const { connection, identify, tellsTruncate = false } = options;
   const { serverUuid } = start;
   const rowBytesMax = config.queue.maxRowBytes;
-  const definitions = new Definitions(server, wants);
+  const definitions = new Definitions(server, wants, start.position.definitions);
   const { reader, xa } = config.source;
   if (xa !== "at_commit") refusePrepared(start.position);
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
@@ -56,7 +56,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
       open: () => openReader(reader, { ...shared, ...server.newReplica() }),
     }),
     assembler: new Assembler({
-      ...{ start: start.position, serverUuid, rowBytesMax },
+      ...{ start: start.position, serverUuid, rowBytesMax, definitions },
       entryBytesMax: ENTRY_BYTES_MAX,
       entryRowsMax: ENTRY_ROWS_MAX,
     }),

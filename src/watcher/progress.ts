@@ -65,6 +65,7 @@ export class Progress {
       transaction: mark.transaction,
       anonymous: this.#position?.anonymous === true || mark.anonymous,
       prepared: mark.prepared ?? [],
+      definitions: mark.definitions ?? {},
     };
     if (mark.snapshot !== undefined) this.snapshot.release(mark.snapshot);
     if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
@@ -112,7 +113,8 @@ export class Progress {
   nextCheckpoint(): Checkpoint {
     const { pipeline, reader, delivery, output, clock } = this.#options;
     assert(this.#position !== undefined, "the progress has no beginning");
-    const { serverUuid, boundary, transaction, anonymous, prepared = [] } = this.#position;
+    const { serverUuid, boundary, transaction, anonymous } = this.#position;
+    const { prepared = [], definitions = {} } = this.#position;
     const sequence = this.#sequence;
     this.#sequence += 1;
     return {
@@ -137,6 +139,7 @@ export class Progress {
       ),
       snapshot: this.snapshot.state,
       ...(prepared.length > 0 ? { prepared } : {}),
+      ...(Object.keys(definitions).length > 0 ? { definitions } : {}),
     };
   }
 }

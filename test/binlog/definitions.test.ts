@@ -225,4 +225,55 @@ describe("Definitions", () => {
     );
     expect(await found(definitions, unnamed(at(9_000, "binlog.999999")))).toEqual(["a"]);
   });
+
+  describe("whose hashes a restart knows", () => {
+    async function afterRestart(columns: readonly string[], log: Log): Promise<Definitions> {
+      const { definitions } = given(["a", "b"], { end: 500 });
+      await found(definitions, unnamed(at(400)));
+      const end = at(log.end);
+      const server = new Server({ listedAt: end, tables: [table("t", columns, end)] }, log);
+      return new Definitions(server, () => true, definitions.hashes);
+    }
+
+    test("hold if they are alike", async () => {
+      const definitions = await afterRestart(["a", "b"], { end: 900 });
+      expect(await found(definitions, unnamed(at(600)))).toEqual(["a", "b"]);
+    });
+
+    test("stop the stream if no statement tells of the change, also at the next start", async () => {
+      const definitions = await afterRestart(["b", "a"], { end: 900 });
+      await expect(found(definitions, unnamed(at(600)))).rejects.toThrow(/sql_log_bin/);
+      const end = at(950);
+      const server = new Server(
+        { listedAt: end, tables: [table("t", ["b", "a"], end)] },
+        { end: 950 },
+      );
+      const next = new Definitions(server, () => true, definitions.hashes);
+      await expect(found(next, unnamed(at(600)))).rejects.toThrow(/sql_log_bin/);
+    });
+
+    test("give way to a statement that the stream met, or that stands in front of the end", async () => {
+      const met = await afterRestart(["b", "a"], { end: 900 });
+      met.note(at(550), "shop", "ALTER TABLE t CHANGE a b INT, CHANGE b a INT");
+      expect(await found(met, unnamed(at(600)))).toEqual(["b", "a"]);
+      const statements = { 620: "ALTER TABLE t CHANGE a b INT, CHANGE b a INT" };
+      const behind = await afterRestart(["b", "a"], { end: 900, statements });
+      await expect(found(behind, unnamed(at(610)))).rejects.toThrow(/changed behind/);
+      expect(await found(behind, unnamed(at(640)))).toEqual(["b", "a"]);
+    });
+
+    test("are of captured tables only, and few", async () => {
+      const { definitions } = given(["a"], { end: 500 });
+      await found(definitions, unnamed(at(400)));
+      const { hashes } = definitions;
+      expect(hashes).toEqual({ "shop.t": expect.stringMatching(/^[0-9a-f]{8}$/) as string });
+      const { server } = given(["a"], { end: 500 });
+      expect(new Definitions(server, () => false, hashes).hashes).toEqual({});
+      const many = Array.from({ length: 700 }, (_, i) => table(`t${i}`, ["a"], at(500)));
+      server.answer = { listedAt: at(500), tables: many };
+      const crowded = new Definitions(server, () => true);
+      await found(crowded, unnamed(at(400), 7, "t1"));
+      expect(Object.keys(crowded.hashes)).toHaveLength(500);
+    });
+  });
 });

@@ -71,7 +71,7 @@ class Trial {
     const start = await this.#source.position();
     // A table that nobody shows is missed only where the pipeline names it.
     const tables = this.#copies ? [`${DATABASE}.orders`] : undefined;
-    const run = new FileRun(this.#source.mysql, start, { snapshot }, tables);
+    const run = new FileRun(this.#source.mysql, start, { snapshot }, { tables });
     try {
       await run.product.exit();
       const asked = await this.#askedFor(run);

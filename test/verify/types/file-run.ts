@@ -9,6 +9,7 @@ import { builtBundle, Product } from "../product.ts";
 import { cdcUser } from "../servers.ts";
 import { until } from "../wait.ts";
 import { parseExactly, type ExactValue } from "./exact-json.ts";
+import type { Told } from "./told-statements.ts";
 
 export type Row = Readonly<Record<string, ExactValue>>;
 
@@ -31,18 +32,19 @@ export class FileRun {
   readonly #dir: string;
   readonly #lines: FileLines;
   readonly #found: Envelope[] = [];
+  readonly #told: Told[] = [];
 
-  /** Starts at once. `source` is added to what the configuration says of the source. */
+  /** Starts at once. `source` and `pipeline` are added to what the configuration says of them. */
   constructor(
     mysql: Mysql,
     start: "earliest" | BinlogPosition,
     source: Readonly<Record<string, unknown>> = {},
-    tables: readonly string[] = ["types.*"],
+    pipeline: Readonly<Record<string, unknown>> = {},
   ) {
     this.#dir = mkdtempSync(join(tmpdir(), "tidemark-types-"));
     mkdirSync(join(this.#dir, "state"));
     const config = join(this.#dir, CONFIG);
-    writeFileSync(config, JSON.stringify(configOf(mysql, { start, ...source }, tables)));
+    writeFileSync(config, JSON.stringify(configOf(mysql, { start, ...source }, pipeline)));
     const bundle = join(this.#dir, "tidemark.mjs");
     copyFileSync(builtBundle(undefined), bundle);
     this.product = new Product({ bundle, config, dir: this.#dir });
@@ -59,9 +61,16 @@ export class FileRun {
   messages(): readonly Envelope[] {
     this.#lines.readToEnd(line => {
       const message = parseExactly(line) as unknown as Envelope | null;
-      if (message !== null) this.#found.push(message);
+      if (message !== null && "statement" in message) this.#told.push(JSON.parse(line) as Told);
+      else if (message !== null) this.#found.push(message);
     });
     return this.#found;
+  }
+
+  /** The messages about statements that came since the last time. */
+  takeTold(): readonly Told[] {
+    this.messages();
+    return this.#told.splice(0);
   }
 
   /** Everything up to the message of which `isLast` is true. */
@@ -101,14 +110,15 @@ export class FileRun {
 function configOf(
   { host, port }: Mysql,
   source: Readonly<Record<string, unknown>>,
-  tables: readonly string[],
+  pipeline: Readonly<Record<string, unknown>>,
 ): unknown {
   return {
     source: { host, port, ...cdcUser, ...source },
     pipelines: [
       {
         name: "types",
-        tables,
+        tables: ["types.*"],
+        ...pipeline,
         format: "debezium",
         sink: { type: "file", path: "out.jsonl" },
         commit_log: { type: "file", dir: "state" },
