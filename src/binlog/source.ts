@@ -9,6 +9,7 @@ import { sleep, type Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
 import { TidemarkError, toTidemarkError, type ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { TableName } from "../core/name-template.ts";
 import { unlessAborted } from "../core/retry.ts";
 import type { SourceGauges } from "../core/vitals.ts";
 import type { Assembler } from "./assembler.ts";
@@ -126,12 +127,18 @@ export class BinlogSource {
   }
 
   #statement(event: Statement): readonly Entry[] {
-    const { wants, tellsTruncate = false, assembler } = this.#options;
-    const { sql, database, isTemporary } = event;
-    if (isTemporary === true) return assembler.push(event);
-    const emptied = tellsTruncate ? emptiedBy(sql, database, wants) : undefined;
-    if (emptied === undefined) this.#warnOf(event);
-    return assembler.push(event, emptied);
+    const { tellsTruncate = false, assembler } = this.#options;
+    const emptied = this.#emptied(event);
+    if (emptied === "temporary") return assembler.push(event);
+    const told = tellsTruncate ? emptied : undefined;
+    if (told === undefined) this.#warnOf(event);
+    return assembler.push(event, told);
+  }
+
+  /** The server marks any DROP like a statement on a temporary table; one that is names it so. */
+  #emptied({ sql, database, isTemporary }: Statement): TableName | "temporary" | undefined {
+    const emptied = emptiedBy(sql, database, this.#options.wants);
+    return emptied !== undefined && isTemporary === true ? "temporary" : emptied;
   }
 
   #warnOf({ sql, database, position }: Statement): void {
@@ -148,7 +155,7 @@ export class BinlogSource {
   /** Statements that touch captured tables are told of where somebody wants it. */
   async #tellOf(event: Statement, signal: AbortSignal): Promise<void> {
     const { wants, newColumns, assembler } = this.#options;
-    if (newColumns === undefined) return;
+    if (newColumns === undefined || this.#emptied(event) === "temporary") return;
     const { sql, database, nextPosition } = event;
     const touched = touchedTables(sql, database).filter(table => wants(table.database, table.name));
     if (touched.length === 0) return;

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Assembler } from "../../src/binlog/assembler.ts";
 import { Definitions } from "../../src/binlog/definitions.ts";
 import { PreparedGroups } from "../../src/binlog/prepared-groups.ts";
@@ -6,7 +6,7 @@ import type { BinlogReader } from "../../src/binlog/reader.ts";
 import { BinlogSource } from "../../src/binlog/source.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
-import { silentLogger } from "../../src/core/logger.ts";
+import { silentLogger, type Logger } from "../../src/core/logger.ts";
 import { rows, SERVER, table } from "../support/builders.ts";
 
 const boundary = { file: "binlog.000001", fileCreated: 7, position: 4 };
@@ -18,7 +18,7 @@ const limits = { entryBytesMax: 1_000, entryRowsMax: 10, rowBytesMax: 1_000 };
 
 const NEVER = [undefined as never, new AbortController().signal] as const;
 
-function sourceOf(reader: BinlogReader): BinlogSource {
+function sourceOf(reader: BinlogReader, logger: Logger = silentLogger): BinlogSource {
   return new BinlogSource({
     reader,
     assembler: new Assembler({ start, serverUuid: SERVER, ...limits }),
@@ -40,7 +40,7 @@ function sourceOf(reader: BinlogReader): BinlogSource {
     identify: () => Promise.resolve(SERVER),
     serverUuid: SERVER,
     clock: systemClock,
-    logger: silentLogger,
+    logger,
   });
 }
 
@@ -98,4 +98,28 @@ test("a connection that is being closed has not moved: nothing was heard over it
   const [open, closing] = seen as { bytesRead: number; turns: number; connected: boolean }[];
   expect(open).toMatchObject({ connected: true, bytesRead: 4711 });
   expect(closing).toEqual(open);
+});
+
+test("the log tells of a DROP, which has the mark of a temporary table, and not of emptying such a one", async () => {
+  const header = { nextPosition: 50, timestampS: 1, serverId: 1, database: "shop" };
+  const stop = new AbortController();
+  const reader: BinlogReader = {
+    async *events() {
+      yield [
+        { kind: "file", file: boundary.file, fileCreated: boundary.fileCreated },
+        { kind: "statement", ...header, position: 4, sql: "DROP TABLE orders", isTemporary: true },
+        { kind: "statement", ...header, position: 50, sql: "TRUNCATE orders", isTemporary: true },
+      ];
+      stop.abort();
+      await Promise.resolve();
+    },
+    traffic: () => undefined,
+  };
+  const warn = vi.fn();
+  for await (const entries of sourceOf(reader, { ...silentLogger, warn }).entries(stop.signal)) {
+    expect(entries).toHaveLength(1);
+  }
+  expect(warn.mock.calls.map(([fields]) => (fields as { what: string }).what)).toEqual([
+    "it was dropped, with its rows",
+  ]);
 });

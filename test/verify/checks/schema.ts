@@ -40,7 +40,7 @@ export async function schema({ options }: CheckContext): Promise<Outcome> {
       for (const situation of SITUATIONS) {
         const name = `${version} ${metadata} ${situation}`;
         const changes = schemaChanges;
-        const { right, moved, untold, wrong } = await judge(source, changes, situation);
+        const { right, moved, untold, statements, wrong } = await judge(source, changes, situation);
         for (const fault of wrong) progress(`schema: ${name}: ${fault}`);
         progress(`schema: ${name}: ${right} right, behind the change: ${moved.join(", ")}`);
         Object.assign(figures, {
@@ -48,6 +48,7 @@ export async function schema({ options }: CheckContext): Promise<Outcome> {
           [`${name} right`]: right,
           [`${name} moved`]: moved.join(", "),
           [`${name} told`]: untold,
+          [`${name} statements`]: statements,
           [`${name} wrong`]: wrong.length,
         });
         ok &&= wrong.length === 0 && right + moved.length === changes.length;
@@ -66,6 +67,8 @@ interface Judgement {
   readonly moved: string[];
   /** Changes of which its log told that rows came or went. */
   untold: number;
+  /** Messages about statements. */
+  statements: number;
   readonly wrong: string[];
 }
 
@@ -74,7 +77,7 @@ async function judge(
   changes: readonly SchemaChange[],
   situation: (typeof SITUATIONS)[number],
 ): Promise<Judgement> {
-  const judgement: Judgement = { right: 0, moved: [], untold: 0, wrong: [] };
+  const judgement: Judgement = { right: 0, moved: [], untold: 0, statements: 0, wrong: [] };
   const table = await AlteredTable.create(source);
   const told = new ToldStatements(source);
   const run = new FileRun(
@@ -98,7 +101,9 @@ async function judge(
         break; // What follows would be judged by what is in disorder already.
       }
       // Put behind the change, it may have seen its beginning.
-      const untrue = told.take(run.takeTold(), outcome === "resumed");
+      const statements = run.takeTold();
+      judgement.statements += statements.length;
+      const untrue = told.take(statements, outcome === "resumed");
       if (untrue !== undefined) judgement.wrong.push(`${change.name}: ${untrue}`);
       if (change.isUntold !== true || outcome === "moved") continue;
       if (isTold(reading.run)) judgement.untold += 1;
