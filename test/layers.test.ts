@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "check",
     "snapshot",
   ],
-  position: ["core", "config", "binlog", "kafka", "watcher", "pipeline"],
+  position: ["core", "config", "binlog", "kafka", "watcher", "check", "pipeline"],
   cli: ["core", "config", "check", "decode", "pipeline", "position", "http"],
   "main.ts": ["cli"],
 };

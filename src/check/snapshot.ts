@@ -19,7 +19,7 @@ export interface SnapshotScene {
 /** Of each kind of fault. */
 export const LISTED_MAX = 20;
 /** How far each is copied stands in every checkpoint, and Kafka takes a megabyte. */
-const TABLES_MAX = 5_000;
+export const TABLES_MAX = 5_000;
 
 export async function snapshotFindings(scene: SnapshotScene): Promise<readonly Finding[]> {
   const { snapshot, grantee, server } = scene;

@@ -7,6 +7,7 @@ import { checkCommand, type CheckFlags } from "./check-command.ts";
 import {
   loadFrom,
   parseSeconds,
+  withConfigFlags,
   withConfigOptions,
   withTimeout,
   type ConfigFlags,
@@ -16,6 +17,7 @@ import { completionScript } from "./completion.ts";
 import { decodeCommand, parseLimit, type DecodeFlags } from "./decode-command.ts";
 import { redeliverCommand, type RedeliverFlags } from "./redeliver-command.ts";
 import { Reporter } from "./reporter.ts";
+import { snapshotCommand, type SnapshotFlags } from "./snapshot-command.ts";
 import { endSoon, QUESTIONS_END_MS, runCommand } from "./run-command.ts";
 import type { RunFlags } from "./run-command.ts";
 import { usageError } from "./usage.ts";
@@ -99,6 +101,7 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
         endSoon(QUESTIONS_END_MS);
       },
     );
+  addSnapshot(program, reporter);
   addDecode(program, reporter);
   addActivity(program, reporter);
   program
@@ -110,6 +113,23 @@ function buildProgram(reporter: Reporter, outcome: { exitCode: number }): Comman
       process.stdout.write(completionScript(program, shell));
     });
   return program;
+}
+
+function addSnapshot(program: Command, reporter: Reporter): void {
+  withTimeout(withConfigFlags(program.command("snapshot")), CHECK_TIMEOUT_S)
+    .description("ask a pipeline, while it runs, for the rows that tables have now")
+    .argument(
+      "<table...>",
+      "such as shop.orders or 'shop.*'; behind them mysql://… and the target, instead of a file",
+    )
+    .option("--pipeline <name>", "the pipeline, where the configuration has several")
+    .option("--force", "send also the rows of tables that were copied before")
+    .option("--wait", "end when the rows are copied, and show how far it is")
+    .addHelpText("after", SNAPSHOT_HELP)
+    .action(async (words: readonly string[], flags: SnapshotFlags) => {
+      await snapshotCommand(words, flags, reporter);
+      endSoon(QUESTIONS_END_MS);
+    });
 }
 
 function addDecode(program: Command, reporter: Reporter): void {
@@ -206,6 +226,7 @@ Examples:
   tidemark run --config tidemark.yaml
   tidemark check --config tidemark.yaml
   tidemark position show
+  tidemark snapshot shop.orders
   tidemark decode mysql://cdc@127.0.0.1/shop --limit 10
   tidemark activity --user cdc
 
@@ -264,6 +285,17 @@ The pipeline may be running. How far it got stands in <pipeline>.redelivered.jso
 Examples:
   tidemark redeliver --config tidemark.yaml
   tidemark redeliver --config tidemark.yaml --pipeline shop`;
+
+const SNAPSHOT_HELP = `
+Looks whether the tables can be copied, and then asks the pipeline that runs with this configuration; it
+copies them beside its changes, and goes on with that over restarts. A pipeline that does not run is asked
+too: the exit code is 69, and its next start begins with it. source.snapshot.mode may be never.
+
+Examples:
+  tidemark snapshot shop.orders
+  tidemark snapshot 'shop.*' '!shop.log_*' --wait
+  tidemark snapshot shop.orders --force --config tidemark.yaml --pipeline shop
+  tidemark snapshot shop.orders mysql://cdc@127.0.0.1/shop kafka://127.0.0.1:9092`;
 
 const DECODE_HELP = `
 A line holds the rows of one event, or a statement such as ALTER TABLE; passwords in statements are left

@@ -21,9 +21,15 @@ export interface ConfigArguments {
 const SECONDS_MAX = 86_400;
 
 export function withConfigOptions(command: Command): Command {
+  return withConfigFlags(
+    command
+      .argument("[source]", "mysql://user@host:3306/database, instead of a file")
+      .argument("[target]", "kafka://host:9092, file:./changes.jsonl or stdout:"),
+  );
+}
+
+export function withConfigFlags(command: Command): Command {
   return command
-    .argument("[source]", "mysql://user@host:3306/database, instead of a file")
-    .argument("[target]", "kafka://host:9092, file:./changes.jsonl or stdout:")
     .option("-c, --config <file>", "configuration file (default: ./tidemark.yaml)")
     .option(
       "--set <path=value>",

@@ -69,7 +69,11 @@ async function fileOf(config: Config, flags: PositionFlags): Promise<string> {
   throw new TidemarkError("POSITION_UNUSABLE", `Pipeline ${pipeline.name} has no checkpoint yet.`);
 }
 
-function chosen({ pipelines }: Config, { pipeline: name }: PositionFlags): PipelineConfig {
+/** The pipeline that is meant. @throws TidemarkError USAGE where several could be. */
+export function chosen(
+  { pipelines }: Config,
+  { pipeline: name }: { readonly pipeline?: string },
+): PipelineConfig {
   const names = pipelines.map(pipeline => pipeline.name).join(", ");
   const [only, ...others] = pipelines;
   if (name === undefined && only !== undefined && others.length === 0) return only;

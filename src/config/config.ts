@@ -45,6 +45,8 @@ export interface SnapshotConfig {
   readonly batchRows: number | undefined;
   /** Copied at the same time. */
   readonly parallelTables: number;
+  /** Infinity for as fast as it goes. */
+  readonly rowsPerS: number;
   readonly quiesced: boolean;
   /** Of which rows are read; undefined: the server whose changes are read. */
   readonly replica: HostConfig | undefined;

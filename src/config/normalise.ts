@@ -246,12 +246,13 @@ function normaliseSnapshot(
   settings: SnapshotSettings,
   hosts: readonly [HostConfig, ...HostConfig[]],
 ): SnapshotConfig {
-  const { mode, force, tables, batch_rows, parallel_tables, quiesced } = settings;
+  const { mode, force, tables, batch_rows, parallel_tables, rows_per_s, quiesced } = settings;
   const { host, port = hosts[0].port } = settings;
   const batchRows = batch_rows === "auto" ? undefined : batch_rows;
   const isSource = hosts.length === 1 && hosts[0].host === host && hosts[0].port === port;
   const replica = host === "" || isSource ? undefined : { host, port };
-  const same = { tables, batchRows, parallelTables: parallel_tables, quiesced, replica };
+  const reading = { batchRows, parallelTables: parallel_tables, rowsPerS: rows_per_s ?? Infinity };
+  const same = { tables, ...reading, quiesced, replica };
   if (mode === "never" || mode === "false") return { mode: "never", ...same };
   return { mode: force || mode === "always" ? "always" : "initial", ...same };
 }

@@ -60,6 +60,12 @@ export const snapshotSchema = z
         "Tables that are copied at the same time, each over a connection of its own. More than one gains " +
           "where each answer takes long: from a replica that lags behind, or far away.",
       ),
+    rows_per_s: integer(1, 10_000_000)
+      .optional()
+      .describe(
+        "Existing rows that a pipeline reads in a second at most, so that the server is spared. Changes are not " +
+          "held up. Default: as fast as it goes.",
+      ),
     quiesced: flag()
       .default(false)
       .describe(

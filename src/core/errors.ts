@@ -67,6 +67,8 @@ export const errorCodes = {
   COMMIT_LOG_UNUSABLE: { reaction: "halt", exitCode: 65 },
   /** Another instance runs this pipeline. */
   TAKEN_OVER: { reaction: "halt", exitCode: 75 },
+  /** A pipeline that was asked for something does not run, or waits for a server; it is kept for it. */
+  NOT_TAKEN: { reaction: "halt", exitCode: 69 },
   /** A stop was asked for, and not everything could be delivered within `shutdown_grace_ms`. */
   DRAIN_TIMEOUT: { reaction: "halt", exitCode: 69 },
 } as const satisfies Record<string, ErrorKind>;

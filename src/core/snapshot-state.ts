@@ -17,6 +17,8 @@ export interface SnapshotTable {
   /** Null if nothing may be on its way. */
   readonly until: SnapshotKey | null;
   readonly done: boolean;
+  /** Set if it was asked for while the pipeline ran: a run of its own. */
+  readonly run?: string;
 }
 
 export interface SnapshotState {
@@ -26,6 +28,8 @@ export interface SnapshotState {
   readonly patterns: readonly (readonly string[])[];
   readonly tables: Readonly<Record<string, SnapshotTable>>;
   readonly tails: NextOffsets | null;
+  /** Number of the last request that was taken. */
+  readonly requested?: number;
 }
 
 /** What releasing an entry adds. */
@@ -54,7 +58,8 @@ const isTable = (value: unknown): boolean =>
   Number.isSafeInteger(value["rows"]) &&
   isKey(value["key"]) &&
   isKey(value["until"]) &&
-  typeof value["done"] === "boolean";
+  typeof value["done"] === "boolean" &&
+  (value["run"] === undefined || isText(value["run"]));
 
 /** @param isNextOffsets of the checkpoint that it is part of. */
 export function isSnapshotState(
@@ -68,6 +73,7 @@ export function isSnapshotState(
     value["patterns"].every(list => Array.isArray(list) && list.every(isText)) &&
     isRecord(value["tables"]) &&
     Object.values(value["tables"]).every(isTable) &&
-    (value["tails"] === null || isNextOffsets(value["tails"]))
+    (value["tails"] === null || isNextOffsets(value["tails"])) &&
+    (value["requested"] === undefined || Number.isSafeInteger(value["requested"]))
   );
 }

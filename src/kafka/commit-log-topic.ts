@@ -3,6 +3,7 @@
  *
  *   key `<pipeline>`           the checkpoint, with the next offsets that changed since the last full map
  *   key `<pipeline>/offsets`   the full map, written together with a checkpoint in one record batch
+ *   key `<pipeline>/snapshot`  what `tidemark snapshot` asked for last; written by whoever asks
  *
  * The valid record of a key is the one with the highest generation and sequence, wherever it stands. At
  * the first append of a run and every ten minutes both are written, so that neither stands without the
@@ -14,14 +15,18 @@ import { sleep, type Clock } from "../core/clock.ts";
 import { TidemarkError, assert } from "../core/errors.ts";
 import type { Standstill } from "../core/standstill.ts";
 import type { Troubles } from "../core/troubles.ts";
-import type { LastRecord, ReplaceableCommitLog } from "../watcher/commit-log.ts";
+import { parseSnapshotRequest, type SnapshotRequest } from "../core/snapshot-request.ts";
+import { retrying } from "../core/retry.ts";
+import type { FollowEvents, LastRecord, ReplaceableCommitLog } from "../watcher/commit-log.ts";
 import { KafkaClient, type KafkaClientOptions } from "./client.ts";
 import type { Logger } from "../core/logger.ts";
 import { changedSince, merged, offsetMapOf, parseOffsetMap, type OffsetMap } from "./offset-map.ts";
 import type { Fence } from "./fence.ts";
 import { PartitionReader, type ReaderOptions } from "./partition-reader.ts";
+import { KafkaResponseError, toKafkaError } from "./kafka-errors.ts";
+import { produce } from "./produce-request.ts";
 import { Producer } from "./producer.ts";
-import type { ReadRecord } from "./record-batch.ts";
+import { encodeBatch, type ReadRecord } from "./record-batch.ts";
 import type { OutgoingRecord } from "./record-writer.ts";
 import { Topics, type Range } from "./topics.ts";
 
@@ -64,6 +69,8 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   #generation: number | undefined;
   #full: { readonly offsets: Checkpoint["next_offsets"]; readonly writtenMs: number } | undefined;
   #appending = false;
+  /** Found at the opening. */
+  #request: SnapshotRequest | undefined;
 
   constructor(options: CommitLogTopicOptions) {
     const { clock, logger, troubles, fence, standstill } = options;
@@ -81,6 +88,7 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     const { end, ...records } = await this.#openTopic(either);
     this.#follower = this.#readerAt(end, { client: this.#followClient });
+    this.#request = records.request;
     return this.#valid(records);
   }
 
@@ -101,6 +109,47 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     const partitions = await this.#topics.partitions(this.#topic, either);
     if (partitions === undefined) return undefined;
     return this.#valid(await this.#readRecords(await this.#range(either), either));
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<Checkpoint, void, undefined> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const { end, ...records } = await this.#readRecords(await this.#range(either), either);
+    const valid = this.#valid(records);
+    if (valid !== undefined) yield valid;
+    const reader = this.#readerAt(end, { client: this.#followClient });
+    for (;;) {
+      for (const record of await reader.next(FOLLOW_MS, either)) {
+        if (record.key?.toString() === this.#options.pipeline) {
+          yield this.#parse(record, parseCheckpoint);
+        }
+      }
+    }
+  }
+
+  async lastRequest(signal: AbortSignal): Promise<SnapshotRequest | undefined> {
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    const { request } = await this.#readRecords(await this.#range(either), either);
+    return request;
+  }
+
+  /** Not as the pipeline: that would end the instance that runs. Arriving twice, it is taken once. */
+  async request(request: SnapshotRequest, signal: AbortSignal): Promise<void> {
+    const { clock, logger, troubles, pipeline } = this.#options;
+    const record = this.#record(requestKey(pipeline), request);
+    const stamp = { ...NO_PRODUCER, timestampMs: clock.wallMs() };
+    const batch = { topic: this.#topic, partition: PARTITION, bytes: encodeBatch([record], stamp) };
+    const attempt = async (): Promise<void> => {
+      const connection = await this.#client.leaderConnection(this.#topic, PARTITION);
+      const [result] = await produce(connection, [batch], this.#producer.requestTimeoutMs);
+      const { errorCode = 0 } = result ?? {};
+      if (errorCode !== 0) throw new KafkaResponseError(errorCode, "Produce");
+    };
+    await retrying(attempt, {
+      ...{ clock, logger, troubles, signal: AbortSignal.any([signal, this.#stop.signal]) },
+      doing: `Sending to topic ${this.#topic}`,
+      classify: toKafkaError,
+      onFailure: () => this.#client.forget(this.#topic),
+    });
   }
 
   /** What other instances have written stands in front of our mark. */
@@ -137,18 +186,26 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     const reader = this.#readerAt(start, { client: this.#client, fetchBytes: READ_BYTES });
     const checkpoint = new Newest(record => this.#parse(record, parseCheckpoint));
     const map = new Newest(record => this.#parse(record, parseOffsetMap));
+    let request: SnapshotRequest | undefined;
     for await (const records of reader.until(end, signal)) {
       for (const record of records) {
         const key = record.key?.toString();
         if (key === pipeline) checkpoint.add(record);
         else if (key === `${pipeline}/offsets`) map.add(record);
+        else request = this.#requestIn(record) ?? request;
       }
     }
-    return { checkpoint, map, end };
+    return { checkpoint, map, request, end };
+  }
+
+  #requestIn({ key, value }: ReadRecord): SnapshotRequest | undefined {
+    const { pipeline } = this.#options;
+    if (key?.toString() !== requestKey(pipeline)) return undefined;
+    return parseSnapshotRequest(value?.toString() ?? "", pipeline);
   }
 
   /** @throws TidemarkError COMMIT_LOG_UNUSABLE */
-  #valid({ checkpoint, map }: Omit<Records, "end">): Checkpoint | undefined {
+  #valid({ checkpoint, map }: Pick<Records, "checkpoint" | "map">): Checkpoint | undefined {
     const damage = checkpoint.damage ?? map.damage;
     if (damage !== undefined) throw damage;
     if (checkpoint.value === undefined) return undefined;
@@ -201,16 +258,21 @@ export class CommitLogTopic implements ReplaceableCommitLog {
     return { key: Buffer.from(key), value: Buffer.from(JSON.stringify(value)), headers: [] };
   }
 
-  async follow(signal: AbortSignal, answered: () => void = () => undefined): Promise<void> {
+  async follow(signal: AbortSignal, events: FollowEvents = {}): Promise<void> {
     const reader = this.#follower;
     assert(reader !== undefined, "a commit log is followed after it is opened");
     const either = AbortSignal.any([signal, this.#stop.signal]);
+    if (this.#request !== undefined) events.requested?.(this.#request);
     try {
       for (;;) {
         const startedMs = this.#options.clock.nowMs();
         const records = await reader.next(FOLLOW_MS, either);
-        answered();
+        events.answered?.();
         this.#giveWay(records);
+        for (const record of records) {
+          const request = this.#requestIn(record);
+          if (request !== undefined) events.requested?.(request);
+        }
         const restMs = FOLLOW_MS - (this.#options.clock.nowMs() - startedMs);
         if (restMs > 0) await sleep(this.#options.clock, restMs, either);
       }
@@ -257,6 +319,10 @@ export class CommitLogTopic implements ReplaceableCommitLog {
   }
 }
 
+const NO_PRODUCER = { producerId: -1n, producerEpoch: -1, firstSequence: -1 };
+
+const requestKey = (pipeline: string): string => `${pipeline}/snapshot`;
+
 const REMEDY = "Change it, or name another topic in commit_log.topic.";
 
 /** Why a topic cannot be a commit log; undefined if it can. */
@@ -290,6 +356,7 @@ function uuidOf(bits: Buffer): string {
 interface Records {
   readonly checkpoint: Newest<Checkpoint>;
   readonly map: Newest<OffsetMap>;
+  readonly request: SnapshotRequest | undefined;
   /** The offset after the last one that was read. */
   readonly end: number;
 }

@@ -110,7 +110,7 @@ interface Built extends Stages {
 }
 
 async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
-  const { run, hosts, target, patience } = parts;
+  const { run, hosts, target, patience, ended } = parts;
   const { server } = hosts;
   const { config, pipeline, logger } = run;
   const wants = compileTableFilter(pipeline.tables);
@@ -149,9 +149,9 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
     onLoss: () => (run.vitals.reconnects += 1),
   });
   const { vitals, snapshots: begun } = run;
-  const entries = await withSnapshot(
+  const snapshot = await withSnapshot(
     {
-      ...{ config, pipeline, server, source, start, vitals, clock, logger, begun },
+      ...{ config, pipeline, server, source, start, vitals, clock, logger, begun, ended },
       ...{ ...delivering, connection: hosts.connection },
     },
     starting,
@@ -164,7 +164,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const { commitLog } = target;
   return {
     ...delivering,
-    source: entries,
+    ...snapshot,
     commitLog,
     vitals,
     clock,

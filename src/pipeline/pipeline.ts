@@ -13,6 +13,7 @@ import type { Vitals } from "../core/vitals.ts";
 import type { Flusher } from "../queue/flusher.ts";
 import type { PendingChannel } from "../queue/pending-channel.ts";
 import type { WaitingQueue } from "../queue/waiting-queue.ts";
+import type { SnapshotRequest } from "../core/snapshot-request.ts";
 import type { EntrySource } from "../snapshot/interleaved.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
 import type { Progress } from "../watcher/progress.ts";
@@ -21,6 +22,8 @@ import { Drain } from "./drain.ts";
 
 export interface Stages {
   readonly source: EntrySource;
+  /** Somebody asks for a copy of existing rows. */
+  readonly requested: (request: SnapshotRequest) => void;
   readonly waiting: WaitingQueue;
   readonly pending: PendingChannel;
   readonly flusher: Flusher;
@@ -42,8 +45,8 @@ export interface StopSignals {
 
 /** Resolves when drained after `soft`; rejects with the first fault. */
 export async function runStages(stages: Stages, { soft, hard }: StopSignals): Promise<void> {
-  const { source, waiting, pending, flusher, watcher, commitLog, sinkFailure, vitals, clock } =
-    stages;
+  const { source, requested, waiting, pending, flusher, watcher, commitLog, sinkFailure } = stages;
+  const { vitals, clock } = stages;
   const fault = new AbortController();
   const done = new AbortController();
   const drain = new Drain(stages);
@@ -65,8 +68,9 @@ export async function runStages(stages: Stages, { soft, hard }: StopSignals): Pr
     }
   };
   const follow = (): Promise<void> =>
-    commitLog.follow(AbortSignal.any([halt, done.signal]), () => {
-      vitals.commitLogAnsweredMs = clock.nowMs();
+    commitLog.follow(AbortSignal.any([halt, done.signal]), {
+      answered: () => (vitals.commitLogAnsweredMs = clock.nowMs()),
+      requested,
     });
 
   const running = [

@@ -2,10 +2,15 @@
 import type { SnapshotConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Checkpoint } from "../core/checkpoint.ts";
+import { partsOf } from "../core/rows.ts";
+import type { SnapshotRequest } from "../core/snapshot-request.ts";
 import { isFinished, NOTHING_COPIED, type SnapshotState } from "../core/snapshot-state.ts";
+import type { ListedTable } from "../snapshot/table-list.ts";
+
+type Mode = SnapshotConfig["mode"];
 
 export interface PlanRequest {
-  readonly mode: Exclude<SnapshotConfig["mode"], "never">;
+  readonly mode: Exclude<Mode, "never">;
   /** A table has to match one pattern of each list. */
   readonly patterns: readonly (readonly string[])[];
   /** All tables that are there. */
@@ -22,17 +27,70 @@ export function planSnapshot(request: PlanRequest): SnapshotState {
   const { mode, patterns, tables, known, run, again } = request;
   const wanted = tables.filter(wants(patterns)).map(idOf).sort();
   if (known === null || (mode === "always" && again && isFinished(known))) {
-    return { run, patterns, tables: untouched(wanted), tails: null };
+    return { ...known, run, patterns, tables: untouched(wanted), tails: null };
   }
   // A table that the lists of before would have taken was made later: all its rows came as changes.
   const cameLater = new Set(tables.filter(wants(known.patterns)).map(idOf));
   const added = wanted.filter(id => !(id in known.tables) && !cameLater.has(id));
   return {
+    ...known,
     run: isFinished(known) ? run : known.run,
     patterns: added.length === 0 ? known.patterns : patterns,
     tables: { ...known.tables, ...untouched(added) },
-    tails: known.tails,
   };
+}
+
+/** With `never`: only what was asked for is still copied; what else may have been sent is nobody's. */
+export function onlyRequested(known: SnapshotState): SnapshotState {
+  const tables = Object.entries(known.tables).map(
+    ([id, table]) => [id, table.run === undefined ? { ...table, until: null } : table] as const,
+  );
+  const isUnderWay = tables.some(([, { until }]) => until !== null);
+  const tails = isUnderWay ? known.tails : null;
+  return { ...known, tables: Object.fromEntries(tables), tails };
+}
+
+/** Those that are still to be copied. */
+export function tablesLeft({ run, tables }: SnapshotState, mode: Mode): readonly ListedTable[] {
+  return Object.entries(tables)
+    .filter(([, known]) => !known.done && (mode !== "never" || known.run !== undefined))
+    .map(([id, known]) => ({ id, run: known.run ?? run, known }));
+}
+
+/** Whether all rows of the table came already: it was copied, or made later, so that they came as changes. */
+export function wasSent(known: SnapshotState | null, table: Name): boolean {
+  if (known === null) return false;
+  return known.tables[idOf(table)]?.done ?? wants(known.patterns)(table);
+}
+
+/** No table: whoever wants all that are there gets them later. */
+const NO_TABLE = [[]];
+
+/**
+ * What a request adds; undefined if it was taken before.
+ *
+ * @param run the name of a run that begins now.
+ */
+export function planRequested(options: {
+  readonly request: SnapshotRequest;
+  readonly known: SnapshotState | null;
+  readonly mode: Mode;
+  readonly run: string;
+  readonly captures: (database: string, table: string) => boolean;
+}): { readonly state: SnapshotState; readonly added: readonly ListedTable[] } | undefined {
+  const { request, mode, run, captures } = options;
+  const known = options.known ?? { run, patterns: NO_TABLE, tables: {}, tails: null };
+  if (request.number <= (known.requested ?? 0)) return undefined;
+  const underWay = new Set(tablesLeft(known, mode).map(({ id }) => id));
+  const added = Object.entries(request.tables).flatMap(([id, wanted]) => {
+    const [database, name] = partsOf(id);
+    const isSent = wanted === "missing" && wasSent(known, { database, name });
+    if (!captures(database, name) || underWay.has(id) || isSent) return [];
+    return [{ id, run, known: { ...NOTHING_COPIED, run } }];
+  });
+  const tables = Object.fromEntries(added.map(table => [table.id, table.known]));
+  const state = { ...known, requested: request.number, tables: { ...known.tables, ...tables } };
+  return { state, added };
 }
 
 type Name = PlanRequest["tables"][number];

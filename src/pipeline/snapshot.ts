@@ -4,11 +4,12 @@ import type { MysqlServer, ServerIdentity } from "../binlog/server.ts";
 import type { MysqlConnectionOptions } from "../binlog/connection.ts";
 import { connectForStatements } from "../binlog/statement-connection.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
+import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Mark } from "../core/entry.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
-import type { SnapshotState } from "../core/snapshot-state.ts";
+import type { SnapshotRequest } from "../core/snapshot-request.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { ChunkSize } from "../snapshot/chunk-size.ts";
 import type { StreamEnd } from "../snapshot/chunk-source.ts";
@@ -16,10 +17,11 @@ import { Copiers } from "../snapshot/copiers.ts";
 import { HandedOut } from "../snapshot/handed-out.ts";
 import { Interleaved, type EntrySource } from "../snapshot/interleaved.ts";
 import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
+import { Pace } from "../snapshot/pace.ts";
 import type { ListedTable } from "../snapshot/table-list.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
-import { planSnapshot, withNothingSent } from "./snapshot-plan.ts";
+import { onlyRequested, planRequested, planSnapshot, tablesLeft } from "./snapshot-plan.ts";
 import { snapshotReplica } from "./snapshot-replica.ts";
 import { SnapshotReport } from "./snapshot-report.ts";
 import type { Start } from "./start.ts";
@@ -39,56 +41,86 @@ export interface SnapshotStages {
   readonly logger: Logger;
   /** Runs that were begun by this process: they are not begun again when the pipeline is. */
   readonly begun: Set<string>;
+  /** Aborts when the pipeline has ended. */
+  readonly ended: AbortSignal;
 }
 
 /** Of row data, for all copiers: of each one chunk waits, one is read, and one is on its way into the queue. */
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
 const CHUNK_SHARE = 16;
 
+export interface WithSnapshot {
+  readonly source: EntrySource;
+  /** Somebody asks for more tables while it runs. */
+  readonly requested: (request: SnapshotRequest) => void;
+}
+
 /** The stream, with the rows in it that are to be copied. */
 export async function withSnapshot(
   stages: SnapshotStages,
   signal: AbortSignal,
-): Promise<EntrySource> {
+): Promise<WithSnapshot> {
   const { config, server, progress, clock, logger } = stages;
   const { snapshot } = config.source;
   const retry = { clock, logger, signal };
   const doing = "Asking MySQL what it is";
   const about = await retrying(() => server.inspect(), { ...retry, doing });
   const { copiers, interleaved, report } = build(stages, about);
-  if (snapshot.mode === "never") {
-    // Its tails would grow for ever.
-    const known = progress.snapshot.state;
-    if (known !== null) progress.snapshot.begin(withNothingSent(known));
-    return interleaved;
+  const begin = (tables: readonly ListedTable[]): void => {
+    report.begin(tables.length);
+    if (tables.length === 0) return;
+    const { run } = tables[0] as ListedTable;
+    logger.info({ run, tables: tables.length }, "begins to copy the rows that are there");
+    copiers.add(tables);
+  };
+  const { mode } = snapshot;
+  const known = progress.snapshot.state;
+  const asking = { ...retry, doing: "Asking MySQL for its tables" };
+  const plan =
+    mode === "never"
+      ? known && onlyRequested(known)
+      : await retrying(() => planOf(stages, mode), asking);
+  if (plan !== null) {
+    progress.snapshot.begin(plan);
+    stages.begun.add(plan.run);
+    begin(tablesLeft(plan, mode));
   }
-  const plan = await retrying(() => planOf(stages), {
-    ...{ ...retry, doing: "Asking MySQL for its tables" },
-  });
-  progress.snapshot.begin(plan);
-  const left = tablesLeft(plan);
-  report.begin(left.length);
-  if (left.length === 0) return interleaved;
-  stages.begun.add(plan.run);
-  logger.info({ run: plan.run, tables: left.length }, "begins to copy the rows that are there");
-  copiers.add(left);
-  return interleaved;
+  return { source: interleaved, requested: request => take(stages, request, begin) };
 }
 
-async function planOf({ config, pipeline, server, progress, clock, begun }: SnapshotStages) {
-  const { mode, tables } = config.source.snapshot;
+/** A request is taken with the next record of the commit log; a kill before it leaves it to the next start. */
+function take(
+  { config, pipeline, progress, watcher, clock, logger, ended }: SnapshotStages,
+  request: SnapshotRequest,
+  begin: (tables: readonly ListedTable[]) => void,
+): void {
+  const planned = planRequested({
+    ...{ request, known: progress.snapshot.state, mode: config.source.snapshot.mode },
+    ...{ run: runNow(clock), captures: compileTableFilter(pipeline.tables) },
+  });
+  if (planned === undefined) return;
+  const { state, added } = planned;
+  logger.info({ tables: Object.keys(request.tables).length }, "was asked for existing rows");
+  progress.snapshot.begin(state);
+  begin(added);
+  // Whether it can be written is found by whoever writes.
+  watcher.claim({}, ended).catch(() => undefined);
+}
+
+function runNow(clock: Clock): string {
+  return new Date(clock.wallMs()).toISOString().replace(/\D/g, "");
+}
+
+async function planOf(
+  { config, pipeline, server, progress, clock, begun }: SnapshotStages,
+  mode: "initial" | "always",
+) {
   const known = progress.snapshot.state;
-  const run = new Date(clock.wallMs()).toISOString().replace(/\D/g, "");
   return planSnapshot({
-    mode: mode === "always" ? mode : "initial",
-    ...{ known, run, again: !begun.has(known?.run ?? "") },
-    patterns: [pipeline.tables, tables],
+    ...{ mode, known, run: runNow(clock), again: !begun.has(known?.run ?? "") },
+    patterns: [pipeline.tables, config.source.snapshot.tables],
     tables: await server.tables(),
   });
-}
-
-function tablesLeft({ run, tables }: SnapshotState): readonly ListedTable[] {
-  return Object.entries(tables).flatMap(([id, known]) => (known.done ? [] : [{ id, run, known }]));
 }
 
 function build(
@@ -97,7 +129,7 @@ function build(
 ) {
   const { config, server, connection, source, start, watcher, progress, vitals, clock, logger } =
     stages;
-  const { batchRows, quiesced, parallelTables } = config.source.snapshot;
+  const { batchRows, quiesced, parallelTables, rowsPerS } = config.source.snapshot;
   const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE);
   const handedOut = new HandedOut(firstMark(start));
@@ -116,6 +148,7 @@ function build(
         size: new ChunkSize(batchRows, chunkBytes / parallelTables),
       };
     }),
+    pace: new Pace(rowsPerS, clock),
     windowed: gtidMode && !isMariaDb && !quiesced,
     announce: async (table, until, signal) => {
       progress.snapshot.announce(table, until);

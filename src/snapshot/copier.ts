@@ -22,6 +22,7 @@ import type { Troubles } from "../core/troubles.ts";
 import type { ChunkSize } from "./chunk-size.ts";
 import { KeyChanged, type Batch, type Chunk, type ChunkSource } from "./chunk-source.ts";
 import { joinSets, type HandedOut } from "./handed-out.ts";
+import type { Pace } from "./pace.ts";
 import type { ListedTable, TableList } from "./table-list.ts";
 import { Noted, Window } from "./window.ts";
 
@@ -30,6 +31,7 @@ export interface CopierOptions {
   readonly source: ChunkSource;
   readonly handedOut: HandedOut;
   readonly size: ChunkSize;
+  readonly pace: Pace;
   /** False where nobody writes to the tables: then there is nothing that a chunk could miss. */
   readonly windowed: boolean;
   /** Resolves when the commit log says that rows of the table up to this key may be sent. */
@@ -265,15 +267,19 @@ export class Copier {
     table: string,
     signal: AbortSignal,
   ): Promise<{ readonly chunk: Chunk | "key-changed" | undefined; readonly window: Window }> {
-    const { source, size, windowed, clock } = this.#options;
+    const { source, size, pace, windowed, clock } = this.#options;
+    await pace.free(signal);
     const { noted, seen, waitedMs } = await this.#openWindow(table, signal);
     const window = new Window(noted);
     try {
       const startMs = clock.nowMs();
-      const request = { table, after: from.key, until: from.redo, limit: size.rows };
+      const request = { table, after: from.key, until: from.redo, limit: pace.most(size.rows) };
       const chunk = await source.read(request, signal);
-      if (chunk !== undefined)
-        size.note({ ...sizeOf(chunk), ms: clock.nowMs() - startMs, waitedMs });
+      if (chunk !== undefined) {
+        const read = sizeOf(chunk);
+        size.note({ ...read, ms: clock.nowMs() - startMs, waitedMs });
+        pace.note(read.rows);
+      }
       window.close(windowed ? await source.seenBeside(seen, signal) : "");
       return { chunk, window };
     } catch (thrown) {

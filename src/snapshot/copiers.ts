@@ -14,7 +14,7 @@ import type { ChunkSource } from "./chunk-source.ts";
 import { Copier, type CopierOptions, type ReadyChunk } from "./copier.ts";
 import { TableList, type ListedTable } from "./table-list.ts";
 
-type Shared = "handedOut" | "windowed" | "announce" | "clock" | "logger" | "troubles";
+type Shared = "handedOut" | "pace" | "windowed" | "announce" | "clock" | "logger" | "troubles";
 
 export interface CopiersOptions extends Pick<CopierOptions, Shared> {
   /** Of each copier. */

@@ -1,9 +1,10 @@
 /**
  * A commit log kept in files, all of them in one folder:
  *
- *   <pipeline>.json   the newest checkpoint
- *   <pipeline>.lock   who writes it (lock-file.ts)
- *   <pipeline>.uuid   the identity under which this pipeline replicates, made once at random
+ *   <pipeline>.json            the newest checkpoint
+ *   <pipeline>.lock            who writes it (lock-file.ts)
+ *   <pipeline>.uuid            the identity under which this pipeline replicates, made once at random
+ *   <pipeline>.snapshot.json   what `tidemark snapshot` asked for last; written without the lock
  *
  * A checkpoint is written to a new file, synced, renamed over the old one, and the folder is synced. So a
  * crash at any moment leaves the old one or the new one, whole. The lock is looked at before each rename.
@@ -11,14 +12,15 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
+import { compareCheckpoints, parseCheckpoint, type Checkpoint } from "../core/checkpoint.ts";
 import { sleep, type Clock } from "../core/clock.ts";
 import { assert, TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { isPassing, syncFolder, systemCode } from "../core/files.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { Troubles } from "../core/troubles.ts";
-import type { LastRecord, ReplaceableCommitLog } from "./commit-log.ts";
+import { parseSnapshotRequest, type SnapshotRequest } from "../core/snapshot-request.ts";
+import type { FollowEvents, LastRecord, ReplaceableCommitLog } from "./commit-log.ts";
 import { LockFile } from "./lock-file.ts";
 
 export interface CommitLogFileOptions {
@@ -99,8 +101,43 @@ export class CommitLogFile implements ReplaceableCommitLog {
     );
   }
 
-  async follow(signal: AbortSignal, answered: () => void = () => undefined): Promise<void> {
+  async *watch(signal: AbortSignal): AsyncGenerator<Checkpoint, void, undefined> {
+    let last: Checkpoint | undefined;
+    for (;;) {
+      const next = await this.read(signal);
+      if (next !== undefined && (last === undefined || compareCheckpoints(next, last) > 0)) {
+        last = next;
+        yield next;
+      }
+      await sleep(this.#options.clock, FOLLOW_MS, signal);
+    }
+  }
+
+  lastRequest(signal: AbortSignal): Promise<SnapshotRequest | undefined> {
+    const doing = `Reading ${this.#requestPath}`;
+    return this.#retrying(doing, signal, async () => {
+      const text = (await readIfThere(this.#requestPath)) ?? "";
+      return parseSnapshotRequest(text, this.#options.pipeline);
+    });
+  }
+
+  async request(request: SnapshotRequest, signal: AbortSignal): Promise<void> {
+    const path = this.#requestPath;
+    const temporary = `${path}.${process.pid}`;
+    await this.#retrying(`Writing ${path}`, signal, async () => {
+      await this.#write(temporary, `${JSON.stringify(request)}\n`);
+      await rename(temporary, path);
+      await syncFolder(this.#options.dir);
+    });
+  }
+
+  get #requestPath(): string {
+    return join(this.#options.dir, `${this.#options.pipeline}.snapshot.json`);
+  }
+
+  async follow(signal: AbortSignal, events: FollowEvents = {}): Promise<void> {
     const { clock } = this.#options;
+    let number = 0;
     while (!signal.aborted) {
       try {
         await sleep(clock, FOLLOW_MS, signal);
@@ -110,7 +147,12 @@ export class CommitLogFile implements ReplaceableCommitLog {
       await this.#lock.check().catch((error: unknown) => {
         if (!isPassing(error)) throw this.#classify(error, "Looking at the lock");
       });
-      answered();
+      const request = await this.lastRequest(signal).catch(ignoreAbort(signal));
+      if (request !== undefined && request.number > number) {
+        ({ number } = request);
+        events.requested?.(request);
+      }
+      events.answered?.();
     }
   }
 
@@ -156,19 +198,23 @@ export class CommitLogFile implements ReplaceableCommitLog {
 
   /** The name holds our token: an instance that was replaced cannot write into its successor's file. */
   async #replace(path: string, text: string): Promise<void> {
-    const { openFile = open } = this.#options;
     const temporary = `${path}.${this.#lock.token}.tmp`;
     await this.#lock.check();
-    const handle = await openFile(temporary, "w", 0o600);
+    await this.#write(temporary, text);
+    await this.#lock.check();
+    await rename(temporary, path);
+    await syncFolder(this.#options.dir);
+  }
+
+  async #write(path: string, text: string): Promise<void> {
+    const { openFile = open } = this.#options;
+    const handle = await openFile(path, "w", 0o600);
     try {
       await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await this.#lock.check();
-    await rename(temporary, path);
-    await syncFolder(this.#options.dir);
   }
 
   /** Temporary files of instances that were killed while they wrote. */
@@ -205,6 +251,12 @@ class ForeignCheckpoint extends TidemarkError {}
 function readableGeneration(text: string): number {
   const generation = Number(/"generation":(\d{1,15})\b/.exec(text)?.[1] ?? 0);
   return Number.isSafeInteger(generation) ? generation : 0;
+}
+
+function ignoreAbort(signal: AbortSignal): (thrown: unknown) => undefined {
+  return thrown => {
+    if (!signal.aborted) throw thrown;
+  };
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

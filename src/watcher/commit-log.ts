@@ -4,6 +4,14 @@
  */
 import type { Checkpoint } from "../core/checkpoint.ts";
 import type { TidemarkError } from "../core/errors.ts";
+import type { SnapshotRequest } from "../core/snapshot-request.ts";
+
+export interface FollowEvents {
+  /** About once a second, whenever the store has answered. */
+  readonly answered?: () => void;
+  /** Somebody asks for a copy; one that was taken before may be told again. */
+  readonly requested?: (request: SnapshotRequest) => void;
+}
 
 export interface CommitLog {
   /**
@@ -21,12 +29,8 @@ export interface CommitLog {
    */
   append(checkpoint: Checkpoint, signal: AbortSignal): Promise<void>;
 
-  /**
-   * Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts.
-   *
-   * @param answered is called about once a second, whenever the store has answered.
-   */
-  follow(signal: AbortSignal, answered?: () => void): Promise<void>;
+  /** Rejects with TAKEN_OVER when a record of a higher generation appears; resolves when the signal aborts. */
+  follow(signal: AbortSignal, events?: FollowEvents): Promise<void>;
 
   /** Asks the store now. Rejects with TAKEN_OVER if another instance has begun; waits for a store that is down. */
   stillOurs(signal: AbortSignal): Promise<void>;
@@ -50,7 +54,7 @@ export interface LastRecord {
   readonly damage: TidemarkError | undefined;
 }
 
-/** For `tidemark position`, which looks at checkpoints and replaces them. */
+/** For `tidemark position` and `snapshot`, which look at checkpoints of others, and write beside them or over them. */
 export interface ReplaceableCommitLog extends CommitLog {
   /**
    * As `open`, but damage does not stop it. A record of a higher generation, appended after that, counts
@@ -60,4 +64,13 @@ export interface ReplaceableCommitLog extends CommitLog {
 
   /** The valid record, without taking the lock and without making anything. */
   read(signal: AbortSignal): Promise<Checkpoint | undefined>;
+
+  /** The valid record and each that comes after it, as soon as it is seen. */
+  watch(signal: AbortSignal): AsyncGenerator<Checkpoint, void, undefined>;
+
+  /** The last that was asked of the pipeline, whether it was taken or not. */
+  lastRequest(signal: AbortSignal): Promise<SnapshotRequest | undefined>;
+
+  /** Resolves when the request is durable; the instance that follows this commit log is told. */
+  request(request: SnapshotRequest, signal: AbortSignal): Promise<void>;
 }

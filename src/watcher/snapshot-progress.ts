@@ -16,7 +16,7 @@ import {
 const LISTED_MAX = 100;
 
 export class SnapshotProgress {
-  #head: Pick<SnapshotState, "run" | "patterns"> | undefined;
+  #head: Omit<SnapshotState, "tables" | "tails"> | undefined;
   #tables = new Map<string, SnapshotTable>();
   #tails: NextOffsets | null = null;
 
@@ -36,7 +36,7 @@ export class SnapshotProgress {
   release({ table, rows, key, done, endsTails }: SnapshotStep): void {
     const known = this.#tables.get(table);
     assert(known !== undefined, `no snapshot of ${table} was planned`);
-    this.#tables.set(table, { rows, key, done, until: done ? null : known.until });
+    this.#tables.set(table, { ...known, rows, key, done, until: done ? null : known.until });
     if (endsTails || (done && this.#isFinished)) this.#tails = null;
     if (done) this.#shorten();
   }

@@ -23,6 +23,7 @@ async function found(
       tables,
       batchRows: undefined,
       parallelTables: 1,
+      rowsPerS: Infinity,
       quiesced: false,
       replica: undefined,
     },

@@ -22,6 +22,7 @@ const COMMANDS = [
   "position show",
   "position set",
   "redeliver",
+  "snapshot",
   "decode",
   "activity",
   "completion",

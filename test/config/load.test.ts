@@ -40,6 +40,7 @@ describe("a minimal file", () => {
           tables: ["*.*"],
           batchRows: undefined,
           parallelTables: 1,
+          rowsPerS: Infinity,
           quiesced: false,
           replica: undefined,
         },

@@ -2,12 +2,13 @@
  * What every commit log has to pass. A fixture makes commit logs over one store, as one instance after
  * the other would open it.
  */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Checkpoint, NextOffsets } from "../../src/core/checkpoint.ts";
-import type { CommitLog } from "../../src/watcher/commit-log.ts";
+import type { SnapshotRequest } from "../../src/core/snapshot-request.ts";
+import type { ReplaceableCommitLog } from "../../src/watcher/commit-log.ts";
 
 export interface CommitLogFixture {
-  makeCommitLog(pipeline: string): CommitLog;
+  makeCommitLog(pipeline: string): ReplaceableCommitLog;
   /** Makes what the store holds of the pipeline unreadable. */
   damage(pipeline: string): Promise<void>;
   release(): Promise<void>;
@@ -53,7 +54,7 @@ export function commitLogContract(
 ): void {
   describe(`${name} as a commit log`, () => {
     let fixture: CommitLogFixture;
-    const opened: CommitLog[] = [];
+    const opened: ReplaceableCommitLog[] = [];
     const signal = new AbortController().signal;
 
     beforeEach(async () => {
@@ -65,7 +66,7 @@ export function commitLogContract(
       await fixture.release();
     });
 
-    const make = (pipeline = "shop"): CommitLog => {
+    const make = (pipeline = "shop"): ReplaceableCommitLog => {
       const log = fixture.makeCommitLog(pipeline);
       opened.push(log);
       return log;
@@ -171,6 +172,38 @@ export function commitLogContract(
       await log.append(makeCheckpoint(1, 1), signal);
       stop.abort();
       await following;
+    });
+
+    test("brings a request to whoever follows, now or later, and its answer back", async () => {
+      const log = make();
+      await log.open(signal);
+      await log.append(makeCheckpoint(1, 0), signal);
+      const numbers: number[] = [];
+      const requested = ({ number }: SnapshotRequest): void => void numbers.push(number);
+      const following = log.follow(signal, { requested });
+      following.catch(() => undefined);
+      const tables = { "shop.orders": "again" } as const;
+      const request = { version: 1, pipeline: "shop", number: 7, tables } as const;
+      const asking = make();
+      await asking.request({ ...request, pipeline: "other" }, signal);
+      await asking.request(request, signal);
+      await vi.waitFor(() => expect(numbers).toEqual([7]), 20_000);
+      expect(await asking.lastRequest(signal)).toEqual(request);
+      const seen: number[] = [];
+      for await (const { sequence } of asking.watch(signal)) {
+        seen.push(sequence);
+        if (sequence === 1) break;
+        await log.append(makeCheckpoint(1, 1), signal);
+      }
+      expect(seen).toEqual([0, 1]);
+
+      await log.close();
+      await following.catch(() => undefined);
+      const next = make();
+      await next.open(signal);
+      await next.append(makeCheckpoint(2, 0), signal);
+      next.follow(signal, { requested }).catch(() => undefined);
+      await vi.waitFor(() => expect(numbers).toEqual([7, 7]), 20_000);
     });
 
     test("gives each pipeline one replica uuid, over restarts", async () => {

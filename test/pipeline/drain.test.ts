@@ -88,6 +88,7 @@ async function play({ random, entries, sourceFault, badRow, takes }: Scene) {
   const stages: Stages = {
     ...{ waiting, pending, flusher, watcher, progress, clock, drainMs: DRAIN_MS },
     source: { entries: read },
+    requested: () => undefined,
     commitLog: {
       follow: until => new Promise(done => until.addEventListener("abort", () => done())),
     },

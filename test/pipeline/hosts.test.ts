@@ -19,6 +19,7 @@ function hostsOf(...names: readonly string[]): SourceHosts {
         tables: ["*.*"],
         batchRows: undefined,
         parallelTables: 1,
+        rowsPerS: Infinity,
         quiesced: false,
         replica: undefined,
       },

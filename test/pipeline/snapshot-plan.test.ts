@@ -1,8 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../src/core/checkpoint.ts";
 import type { SnapshotState, SnapshotTable } from "../../src/core/snapshot-state.ts";
+import { compileTableFilter } from "../../src/config/table-pattern.ts";
+import type { Wanted } from "../../src/core/snapshot-request.ts";
 import {
+  onlyRequested,
+  planRequested,
   planSnapshot,
+  tablesLeft,
   withNothingSent,
   withTails,
   type PlanRequest,
@@ -60,6 +65,48 @@ describe("a plan", () => {
       ...{ run: "2", patterns: SHOP, tails: null },
       tables: { "shop.a": DONE, "shop.b": UNTOUCHED },
     });
+  });
+});
+
+describe("a request", () => {
+  const ask = (wanted: Record<string, Wanted>, known: SnapshotState | null, number = 1) =>
+    planRequested({
+      request: { version: 1, pipeline: "p", number, tables: wanted },
+      ...{ known, mode: "never", run: "9", captures: compileTableFilter(["shop.*"]) },
+    });
+
+  test("makes a run of its own of what the pipeline captures, and leaves all else for later", () => {
+    const planned = ask({ "shop.a": "missing", "other.b": "missing" }, null);
+    expect(planned?.state).toEqual({
+      ...{ run: "9", patterns: [[]], tails: null, requested: 1 },
+      tables: { "shop.a": { ...UNTOUCHED, run: "9" } },
+    });
+    expect(planned?.added.map(({ id, run }) => `${id} ${run}`)).toEqual(["shop.a 9"]);
+    const finished = { ...state({ "shop.a": { ...DONE, run: "9" } }), patterns: [[]] };
+    expect(plan({ known: finished }).tables).toMatchObject({ "shop.b": UNTOUCHED });
+  });
+
+  test("is taken once", () => {
+    const known = state({}, { requested: 4 });
+    expect(ask({ "shop.a": "again" }, known, 4)).toBeUndefined();
+    expect(ask({ "shop.a": "again" }, known, 5)?.added).toHaveLength(1);
+  });
+
+  test("repeats what was sent only if it says so, and nothing that is under way", () => {
+    const known = state({ "shop.a": DONE, "shop.b": { ...HALF, run: "7" } });
+    const wanted = (each: Wanted) => ({ "shop.a": each, "shop.b": each, "shop.late": each });
+    expect(ask(wanted("missing"), known)?.added).toEqual([]);
+    const again = ask(wanted("again"), known);
+    expect(again?.added.map(({ id }) => id)).toEqual(["shop.a", "shop.late"]);
+    expect(again?.state.tables["shop.b"]).toEqual({ ...HALF, run: "7" });
+  });
+
+  test("is gone on with where nothing else is copied", () => {
+    const tails = { t: { "0": 1 } };
+    const known = state({ "shop.a": HALF, "shop.b": { ...HALF, run: "7" } }, { tails });
+    expect(tablesLeft(onlyRequested(known), "never").map(({ run }) => run)).toEqual(["7"]);
+    expect(onlyRequested(known)).toMatchObject({ tails, tables: { "shop.a": { until: null } } });
+    expect(onlyRequested(state({ "shop.a": HALF }, { tails })).tails).toBeNull();
   });
 });
 

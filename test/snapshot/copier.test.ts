@@ -10,6 +10,7 @@ import {
 } from "../../src/snapshot/chunk-source.ts";
 import { Copier } from "../../src/snapshot/copier.ts";
 import { HandedOut } from "../../src/snapshot/handed-out.ts";
+import { Pace } from "../../src/snapshot/pace.ts";
 import { TableList } from "../../src/snapshot/table-list.ts";
 import { entry, mark, rows, table } from "../support/builders.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";
@@ -72,6 +73,7 @@ function begin(state: SnapshotTable, server = new QuietServer()) {
     source: server,
     handedOut: new HandedOut(mark(0, boundary(END))),
     size: new ChunkSize(2, 1e6),
+    pace: new Pace(Infinity, new ManualClock()),
     windowed: true,
     announce: (_, until) => {
       announced.push(until["id"] ?? "");
@@ -107,6 +109,7 @@ describe("a copier", () => {
       source: server,
       handedOut,
       size: new ChunkSize(2, 1e6),
+      pace: new Pace(Infinity, new ManualClock()),
       windowed: true,
       announce: () => Promise.resolve(),
       changed: new Wake(),

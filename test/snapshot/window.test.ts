@@ -18,6 +18,7 @@ import type {
 import { Copiers } from "../../src/snapshot/copiers.ts";
 import { HandedOut } from "../../src/snapshot/handed-out.ts";
 import { Interleaved, type EntrySource } from "../../src/snapshot/interleaved.ts";
+import { Pace } from "../../src/snapshot/pace.ts";
 import { mark, rows, SERVER, table } from "../support/builders.ts";
 import { ManualClock, settle } from "../support/manual-clock.ts";
 import { between, seededRandom } from "../support/random.ts";
@@ -335,6 +336,7 @@ async function run(seed: number): Promise<Consumer & { readonly server: FakeServ
     copiers: Array.from({ length: between(random, 1, 2) }, () => ({
       ...{ source: server, size: new ChunkSize(CHUNK_ROWS, 1e6) },
     })),
+    pace: new Pace(Infinity, new ManualClock()),
     windowed: true,
     announce: (table, until) => {
       announced.push(`${table} ${until["id"] ?? ""}`);
