@@ -5,7 +5,14 @@ import { keyLiteral } from "../../src/snapshot/row-key.ts";
 
 function columnOf(dataType: string, more: Partial<ColumnDefinition> = {}): RowColumn {
   const definition: ColumnDefinition = {
-    ...{ name: "k", dataType, declared: dataType, unsigned: false, nullable: false, charset: undefined },
+    ...{
+      name: "k",
+      dataType,
+      declared: dataType,
+      unsigned: false,
+      nullable: false,
+      charset: undefined,
+    },
     ...{ members: [], size: undefined, scale: undefined },
     ...more,
   };
