@@ -524,11 +524,14 @@ export class Assembler {
   #cut(notice?: TableNotice): Entry {
     const mark = this.#statement ? { ...this.#mark(), statement: true } : this.#mark();
     const bytes = this.#bytesHeld + this.#changes.length * CHANGE_BYTES;
-    const schemaChanges = this.#schemaChanges;
+    const schemaChanges = this.#schemaChanges.length > 0 ? this.#schemaChanges : undefined;
     const entry: Entry = {
-      ...{ seq: this.#seq, bytes, changes: this.#changes, mark },
-      ...(schemaChanges.length > 0 && { schemaChanges }),
-      ...(notice !== undefined && { notice }),
+      seq: this.#seq,
+      bytes,
+      schemaChanges,
+      changes: this.#changes,
+      notice,
+      mark,
     };
     this.#seq += 1;
     this.#handedOut = mark;

@@ -79,7 +79,7 @@ export interface Parcel {
   /** Memory that its rows take; that of an entry counts against the budget until it is delivered. */
   readonly bytes: number;
   /** Statements in front of `changes`. */
-  readonly schemaChanges?: readonly SchemaChange[];
+  readonly schemaChanges?: readonly SchemaChange[] | undefined;
   readonly changes: readonly Change[];
   /** Stands alone: the entry has no changes then. */
   readonly notice?: TableNotice | undefined;
