@@ -71,6 +71,7 @@ const FILE_START = 4;
 const LOOK_SERVER_ID = 2 ** 32 - 2;
 const SCAN_SERVER_ID_MIN = 2 ** 31;
 const TABLES_A_QUESTION = 100;
+const DATABASE_DENIED = 1044;
 /** ER_ERROR_WHEN_EXECUTING_COMMAND, of which a wrong offset is the only cause once the file is there. */
 const WRONG_OFFSET = 1220;
 
@@ -324,6 +325,35 @@ export class MysqlServer {
         if (!isReadable) denied.push(table);
       }
       return denied;
+    });
+  }
+
+  /** Those of these databases of which our user may not lock any table. */
+  unlockable(databases: readonly string[]): Promise<readonly string[]> {
+    return this.#ask("whether it may be locked", async ask => {
+      const denied: string[] = [];
+      for (const database of databases) {
+        // Of a name that no table has, only the privilege is looked at.
+        const statement = `LOCK TABLES ${quoted(database)}.\`no such table\` READ`;
+        const errno = await ask(statement).then(() => undefined, errnoOf);
+        if (errno === DATABASE_DENIED) denied.push(database);
+      }
+      return denied;
+    });
+  }
+
+  /** Those of the tables whose engine gives no consistent read. */
+  withoutConsistentRead<T extends Pick<SourceTable, "database" | "name">>(
+    tables: readonly T[],
+  ): Promise<readonly T[]> {
+    return this.#ask("its engines", async ask => {
+      const rows = await ask(`
+        SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name
+        FROM information_schema.TABLES
+        WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'
+          AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')`);
+      const others = new Set(rows.map(row => JSON.stringify([text(row, "db"), text(row, "name")])));
+      return tables.filter(({ database, name }) => others.has(JSON.stringify([database, name])));
     });
   }
 

@@ -13,7 +13,10 @@ export interface SnapshotScene {
   /** As the pipeline names them. */
   readonly patterns: readonly string[];
   readonly grantee: string;
-  readonly server: Pick<MysqlServer, "inspect" | "unreadable">;
+  readonly server: Pick<
+    MysqlServer,
+    "inspect" | "unreadable" | "unlockable" | "withoutConsistentRead"
+  >;
 }
 
 /** Of each kind of fault. */
@@ -32,7 +35,7 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
   const findings = [
     ...(copied.length > TABLES_MAX ? [tooMany(copied.length)] : []),
     ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb, snapshot)]),
-    ...keyless.slice(0, LISTED_MAX).map(withoutKey),
+    ...(await keylessFindings(scene, keyless)),
     ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
     ...hidden.slice(0, LISTED_MAX).map(table => notShown(table, grantee)),
   ];
@@ -81,7 +84,41 @@ function withoutKey(table: SourceTable): Finding {
     "CONFIG_INVALID",
     "snapshot.primary_key",
     `The existing rows of ${table.database}.${table.name} cannot be copied: it has no primary key.`,
-    `${addKey(table)}  # or source.snapshot.tables: ["*.*", "!${table.database}.${table.name}"]`,
+    `${addKey(table)}  # or source.snapshot.no_key: lock, or source.snapshot.tables: ["*.*", "!${table.database}.${table.name}"]`,
+  );
+}
+
+async function keylessFindings(
+  { snapshot, grantee, server }: SnapshotScene,
+  tables: readonly SourceTable[],
+): Promise<readonly Finding[]> {
+  if (snapshot.noKey === "refuse") return tables.slice(0, LISTED_MAX).map(withoutKey);
+  if (tables.length === 0) return [];
+  const others = await server.withoutConsistentRead(tables);
+  const databases = [...new Set(tables.map(({ database }) => database))];
+  const denied = await server.unlockable(databases);
+  return [
+    ...others.slice(0, LISTED_MAX).map(withoutConsistentRead),
+    ...denied.slice(0, LISTED_MAX).map(database => notLockable(database, grantee)),
+  ];
+}
+
+function withoutConsistentRead({ database, name }: SourceTable): Finding {
+  return fault(
+    "CONFIG_INVALID",
+    "snapshot.primary_key",
+    `The existing rows of ${database}.${name} cannot be copied: it has no primary key, and its engine gives no ` +
+      "consistent read.",
+    `ALTER TABLE ${quoted(database)}.${quoted(name)} ENGINE=InnoDB  # or source.snapshot.tables: ["*.*", "!${database}.${name}"]`,
+  );
+}
+
+function notLockable(database: string, grantee: string): Finding {
+  return fault(
+    "ACCESS_DENIED",
+    "snapshot.privileges",
+    `Tables of ${database} without a primary key cannot be copied: our user may not lock them (LOCK TABLES).`,
+    `GRANT LOCK TABLES ON ${quoted(database)}.* TO ${grantee}`,
   );
 }
 

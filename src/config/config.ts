@@ -48,6 +48,8 @@ export interface SnapshotConfig {
   /** Infinity for as fast as it goes. */
   readonly rowsPerS: number;
   readonly quiesced: boolean;
+  /** What is done with a table without a primary key of whole columns. */
+  readonly noKey: "refuse" | "lock";
   /** Of which rows are read; undefined: the server whose changes are read. */
   readonly replica: HostConfig | undefined;
 }

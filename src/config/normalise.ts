@@ -246,13 +246,14 @@ function normaliseSnapshot(
   settings: SnapshotSettings,
   hosts: readonly [HostConfig, ...HostConfig[]],
 ): SnapshotConfig {
-  const { mode, force, tables, batch_rows, parallel_tables, rows_per_s, quiesced } = settings;
+  const { mode, force, tables, batch_rows, parallel_tables, rows_per_s } = settings;
+  const { quiesced, no_key: noKey } = settings;
   const { host, port = hosts[0].port } = settings;
   const batchRows = batch_rows === "auto" ? undefined : batch_rows;
   const isSource = hosts.length === 1 && hosts[0].host === host && hosts[0].port === port;
   const replica = host === "" || isSource ? undefined : { host, port };
   const reading = { batchRows, parallelTables: parallel_tables, rowsPerS: rows_per_s ?? Infinity };
-  const same = { tables, ...reading, quiesced, replica };
+  const same = { tables, ...reading, quiesced, noKey, replica };
   if (mode === "never" || mode === "false") return { mode: "never", ...same };
   return { mode: force || mode === "always" ? "always" : "initial", ...same };
 }

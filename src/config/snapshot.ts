@@ -66,6 +66,12 @@ export const snapshotSchema = z
         "Existing rows that a pipeline reads in a second at most, so that the server is spared. Changes are not " +
           "held up. Default: as fast as it goes.",
       ),
+    no_key: choice(["refuse", "lock"])
+      .default("refuse")
+      .describe(
+        "What is done with a table without a primary key of whole columns. `lock`: it is locked for a moment " +
+          "(`LOCK TABLES … READ`) and then read whole, while the stream waits; for small tables.",
+      ),
     quiesced: flag()
       .default(false)
       .describe(

@@ -18,6 +18,7 @@ import { HandedOut } from "../snapshot/handed-out.ts";
 import { Interleaved, type EntrySource } from "../snapshot/interleaved.ts";
 import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
 import { Pace } from "../snapshot/pace.ts";
+import { MysqlLocks } from "../snapshot/table-locks.ts";
 import type { ListedTable } from "../snapshot/table-list.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
@@ -129,9 +130,11 @@ function build(
 ) {
   const { config, server, connection, source, start, watcher, progress, vitals, clock, logger } =
     stages;
-  const { batchRows, quiesced, parallelTables, rowsPerS } = config.source.snapshot;
+  const { batchRows, quiesced, parallelTables, rowsPerS, noKey } = config.source.snapshot;
   const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE);
+  const toSource = (signal: AbortSignal) => connectForStatements(connection, signal);
+  const reading = { rowBytesMax: maxRowBytes, clock };
   const handedOut = new HandedOut(firstMark(start));
   const copiers = new Copiers({
     ...{ handedOut, clock, logger, troubles: vitals.sourceTroubles },
@@ -142,13 +145,14 @@ function build(
         source: new MysqlChunks({
           connect: signal => connectForStatements(readFrom, signal),
           end: () => endOf(server),
-          replica,
-          ...{ rowBytesMax: maxRowBytes, clock },
+          ...{ replica, ...reading },
         }),
         size: new ChunkSize(batchRows, chunkBytes / parallelTables),
       };
     }),
     pace: new Pace(rowsPerS, clock),
+    locks: noKey === "lock" ? new MysqlLocks({ connect: toSource, ...reading }) : undefined,
+    generation: progress.generation,
     windowed: gtidMode && !isMariaDb && !quiesced,
     announce: async (table, until, signal) => {
       progress.snapshot.announce(table, until);

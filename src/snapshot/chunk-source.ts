@@ -1,4 +1,5 @@
 /** What a copier asks of a server. */
+import { TidemarkError } from "../core/errors.ts";
 import type { Rows, TableShape } from "../core/rows.ts";
 import type { SnapshotKey } from "../core/snapshot-state.ts";
 
@@ -30,6 +31,42 @@ export class KeyChanged extends Error {
   override readonly name = "KeyChanged";
 }
 
+/** It cannot be read in the order of a key. */
+export class KeyMissing extends TidemarkError {
+  constructor(table: string) {
+    super(
+      "CONFIG_INVALID",
+      `The existing rows of ${table} cannot be copied: it has no primary key of whole columns. Give it one, ` +
+        `or leave it out: add "!${table}" to source.snapshot.tables, or set source.snapshot.no_key: lock.`,
+    );
+  }
+}
+
+/** A place in the binlog of one server. */
+export interface LockPlace {
+  readonly serverUuid: string;
+  readonly file: string;
+  readonly position: number;
+}
+
+/** All rows of a table as they were at one place. */
+export interface LockedRows {
+  readonly batches: AsyncIterable<Rows>;
+  close(): void;
+}
+
+export interface TableLocks {
+  /**
+   * @param locked is told the place, before anything can change the table behind it.
+   * @returns "busy" where somebody else has changed the table, and not committed yet.
+   */
+  open(
+    table: string,
+    locked: (place: LockPlace) => void,
+    signal: AbortSignal,
+  ): Promise<LockedRows | "busy" | "gone">;
+}
+
 export interface ChunkSource {
   /** Where the stream has to be so that everything that was committed by now is handed out. */
   end(signal: AbortSignal): Promise<StreamEnd>;
@@ -38,7 +75,7 @@ export interface ChunkSource {
   /**
    * Undefined if there is no such table, or no longer.
    *
-   * @throws KeyChanged
+   * @throws KeyChanged, KeyMissing
    */
   read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk | undefined>;
   /** What may be seen here by now, without these. */

@@ -11,6 +11,8 @@
  *    it is read again, and what was read behind it too.
  * 3. Up to where rows may be sent stands in the commit log before they are.
  * 4. One chunk waits while the next one is read.
+ *
+ * A table that cannot be read in the order of a key has no chunks (whole-tables.ts).
  */
 import type { Clock } from "../core/clock.ts";
 import type { Entry } from "../core/entry.ts";
@@ -20,10 +22,18 @@ import { Wake } from "../core/signal.ts";
 import type { SnapshotKey } from "../core/snapshot-state.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { ChunkSize } from "./chunk-size.ts";
-import { KeyChanged, type Batch, type Chunk, type ChunkSource } from "./chunk-source.ts";
+import {
+  KeyChanged,
+  KeyMissing,
+  type Batch,
+  type Chunk,
+  type ChunkSource,
+  type TableLocks,
+} from "./chunk-source.ts";
 import { joinSets, type HandedOut } from "./handed-out.ts";
 import type { Pace } from "./pace.ts";
 import type { ListedTable, TableList } from "./table-list.ts";
+import { WholeTables } from "./whole-tables.ts";
 import { Noted, Window } from "./window.ts";
 
 export interface CopierOptions {
@@ -34,6 +44,10 @@ export interface CopierOptions {
   readonly pace: Pace;
   /** False where nobody writes to the tables: then there is nothing that a chunk could miss. */
   readonly windowed: boolean;
+  /** For tables without a key; undefined where they are refused. */
+  readonly locks?: TableLocks | undefined;
+  /** Of this start of the pipeline. */
+  readonly generation: number;
   /** Resolves when the commit log says that rows of the table up to this key may be sent. */
   readonly announce: (table: string, until: SnapshotKey, signal: AbortSignal) => Promise<void>;
   /** Fired when there may be something to take. */
@@ -57,6 +71,8 @@ export interface ReadyChunk {
   readonly isLast: boolean;
   /** All that may have been sent before the start is behind us. */
   readonly endsTails: boolean;
+  /** What was sent of the table until now is void. */
+  readonly empties?: boolean;
 }
 
 /** Where a chunk begins. */
@@ -100,6 +116,7 @@ export class Copier {
   /** What the stream changes is noted in each: of the chunk at the head, and of the one that is read. */
   readonly #open = new Set<Noted>();
   #shared: Opening | undefined;
+  readonly #whole: WholeTables | undefined;
   /** The stream moved, a chunk was taken, or the list changed. */
   readonly #moved = new Wake();
   #ready: Ready[] = [];
@@ -112,6 +129,8 @@ export class Copier {
   constructor(options: CopierOptions) {
     this.#options = options;
     this.#cursor = this.#startOf(0);
+    const { locks } = options;
+    this.#whole = locks === undefined ? undefined : new WholeTables({ ...options, locks });
   }
 
   get #hasMore(): boolean {
@@ -129,9 +148,20 @@ export class Copier {
     if (this.#base === undefined) this.#moved.notify();
   }
 
+  /** Whether the stream may hand this out before anything else is taken. */
+  mayPass(entry: Entry): boolean {
+    return this.#whole?.mayPass(entry) ?? true;
+  }
+
   /** The next chunk, if the stream stands where its rows may enter. */
   take(): ReadyChunk | undefined {
     const { list, handedOut } = this.#options;
+    const part = this.#whole?.take();
+    if (part !== undefined) {
+      if (part.isLast) list.finish();
+      // What was sent before the start is void too.
+      return { ...part, endsTails: part.empties === true && list.passRedone(part.table) };
+    }
     const [head] = this.#ready;
     if (head === undefined || !handedOut.isBetween) return undefined;
     const { table, window, from, next } = head;
@@ -232,6 +262,10 @@ export class Copier {
     const { chunk, window } = await this.#asking(`Reading existing rows of ${table}`, signal, () =>
       this.#readChunk(from, table, signal),
     );
+    if (chunk === "no-key") {
+      await this.#copyWhole(from, signal);
+      return;
+    }
     if (chunk === "key-changed") {
       const { logger } = this.#options;
       logger.warn({ table }, "the table has another primary key now: its copy begins anew");
@@ -246,9 +280,32 @@ export class Copier {
       this.#forget(window.noted);
       return;
     }
+    this.#offer(ready);
+  }
+
+  #offer(ready: Ready): void {
     this.#cursor = ready.next;
     this.#ready.push(ready);
     this.#options.changed.notify();
+  }
+
+  async #copyWhole(from: Cursor, signal: AbortSignal): Promise<void> {
+    const listed = this.#tables[from.table];
+    if (listed === undefined || this.#whole === undefined) return;
+    const { id: table } = listed;
+    await this.#options.announce(table, {}, signal);
+    const isThere = await this.#whole.copy(
+      listed,
+      attempt => this.#asking(`Reading existing rows of ${table}`, signal, attempt),
+      signal,
+    );
+    if (isThere) {
+      this.#cursor = this.#startOf(from.table + 1);
+      return;
+    }
+    const window = new Window(new Noted(table));
+    window.close("");
+    this.#offer(this.#readyOf({ from, table, window }, undefined));
   }
 
   /** Where to read on; at the end of a table, in the next one of the list. */
@@ -266,7 +323,10 @@ export class Copier {
     from: Cursor,
     table: string,
     signal: AbortSignal,
-  ): Promise<{ readonly chunk: Chunk | "key-changed" | undefined; readonly window: Window }> {
+  ): Promise<{
+    readonly chunk: Chunk | "key-changed" | "no-key" | undefined;
+    readonly window: Window;
+  }> {
     const { source, size, pace, windowed, clock } = this.#options;
     await pace.free(signal);
     const { noted, seen, waitedMs } = await this.#openWindow(table, signal);
@@ -283,9 +343,10 @@ export class Copier {
       window.close(windowed ? await source.seenBeside(seen, signal) : "");
       return { chunk, window };
     } catch (thrown) {
-      if (thrown instanceof KeyChanged) {
+      const isWhole = thrown instanceof KeyMissing && this.#whole !== undefined;
+      if (isWhole || thrown instanceof KeyChanged) {
         this.#forget(noted);
-        return { chunk: "key-changed", window };
+        return { chunk: isWhole ? "no-key" : "key-changed", window };
       }
       this.#giveUp(noted);
       throw thrown;

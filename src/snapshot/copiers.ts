@@ -14,7 +14,16 @@ import type { ChunkSource } from "./chunk-source.ts";
 import { Copier, type CopierOptions, type ReadyChunk } from "./copier.ts";
 import { TableList, type ListedTable } from "./table-list.ts";
 
-type Shared = "handedOut" | "pace" | "windowed" | "announce" | "clock" | "logger" | "troubles";
+type Shared =
+  | "handedOut"
+  | "pace"
+  | "windowed"
+  | "locks"
+  | "generation"
+  | "announce"
+  | "clock"
+  | "logger"
+  | "troubles";
 
 export interface CopiersOptions extends Pick<CopierOptions, Shared> {
   /** Of each copier. */
@@ -58,6 +67,11 @@ export class Copiers {
   note(entry: Entry): void {
     this.#options.handedOut.note(entry);
     for (const copier of this.#copiers) copier.note(entry);
+  }
+
+  /** Whether the stream may hand this out before anything else is taken. */
+  mayPass(entry: Entry): boolean {
+    return this.#copiers.every(copier => copier.mayPass(entry));
   }
 
   /** The next chunk, if the stream stands where its rows may enter. */

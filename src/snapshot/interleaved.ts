@@ -4,11 +4,13 @@
  *   stream  ──entries──▶ ┬─ noted by the copiers' windows ─▶ numbered ─▶ pipeline
  *   copiers ──chunks───▶ ╯  between two transactions
  *
+ * The stream goes on meanwhile, but for a table without a key: its rows belong to one place of it.
+ *
  * Rows of a chunk have the mark of the last entry of the stream, with how far the copy is then.
  */
 import type { Clock } from "../core/clock.ts";
-import type { Change, Entry, RowsOrigin } from "../core/entry.ts";
-import type { Rows } from "../core/rows.ts";
+import type { Change, Entry, TableNotice } from "../core/entry.ts";
+import { partsOf, type Rows } from "../core/rows.ts";
 import type { SnapshotStep } from "../core/snapshot-state.ts";
 import type { ReadyChunk } from "./copier.ts";
 import type { Copiers } from "./copiers.ts";
@@ -32,6 +34,11 @@ export interface InterleavedOptions {
 const CHANGE_BYTES = 768;
 
 type Pulled = IteratorResult<readonly Entry[], void>;
+
+interface Found {
+  pulled?: Pulled | undefined;
+  fault?: { readonly thrown: unknown };
+}
 
 export class Interleaved implements EntrySource {
   readonly #options: InterleavedOptions;
@@ -63,7 +70,7 @@ export class Interleaved implements EntrySource {
     signal: AbortSignal,
   ): AsyncGenerator<readonly Entry[], void, undefined> {
     const { copiers } = this.#options;
-    const found: { pulled?: Pulled | undefined; fault?: { readonly thrown: unknown } } = {};
+    const found: Found = {};
     const fail = (thrown: unknown): void => {
       found.fault ??= { thrown };
       copiers.changed.notify();
@@ -83,7 +90,8 @@ export class Interleaved implements EntrySource {
       const { pulled, fault } = found;
       if (pulled !== undefined) {
         if (pulled.done === true) return;
-        yield* this.#pass(pulled.value);
+        yield* this.#pass(pulled.value, found, signal);
+        if (signal.aborted) return;
         pull();
       } else if (fault !== undefined) {
         // Told to end, the copiers do so with the signal's reason; the stream just ends.
@@ -97,7 +105,11 @@ export class Interleaved implements EntrySource {
   }
 
   /** Entries of the stream, and chunks whose place is between them. */
-  *#pass(entries: readonly Entry[]): Generator<readonly Entry[], void, undefined> {
+  async *#pass(
+    entries: readonly Entry[],
+    found: Found,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Entry[], void, undefined> {
     const { copiers } = this.#options;
     if (copiers.isIdle) {
       copiers.pass(entries);
@@ -106,6 +118,12 @@ export class Interleaved implements EntrySource {
     }
     let out: Entry[] = [];
     for (const entry of entries) {
+      if (!copiers.mayPass(entry)) {
+        if (out.length > 0) yield this.#numbered(out);
+        out = [];
+        yield* this.#takeUntilPassed(entry, found, signal);
+        if (signal.aborted) return;
+      }
       copiers.note(entry);
       out.push(entry);
       for (let chunk = copiers.take(); chunk !== undefined; chunk = copiers.take()) {
@@ -115,6 +133,21 @@ export class Interleaved implements EntrySource {
       }
     }
     if (out.length > 0) yield this.#numbered(out);
+  }
+
+  /** Chunks that belong in front of this entry. */
+  async *#takeUntilPassed(
+    entry: Entry,
+    found: Found,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Entry[], void, undefined> {
+    const { copiers } = this.#options;
+    for (;;) {
+      yield* this.#takeChunks();
+      if (signal.aborted || copiers.mayPass(entry)) return;
+      if (found.fault !== undefined) throw found.fault.thrown;
+      await copiers.changed.wait(signal).catch(() => undefined);
+    }
   }
 
   *#takeChunks(): Generator<readonly Entry[], void, undefined> {
@@ -134,7 +167,7 @@ export class Interleaved implements EntrySource {
 
   /** One for each batch, and one at least: the last says where the copy stands behind the chunk. */
   #entriesOf(chunk: ReadyChunk): readonly Entry[] {
-    const { batches, rowsBefore, table } = chunk;
+    const { batches, rowsBefore, table, empties = false } = chunk;
     const last = batches.length - 1;
     let rows = rowsBefore;
     let entered = 0;
@@ -143,13 +176,15 @@ export class Interleaved implements EntrySource {
       rows += batch?.rows.count ?? 0;
       for (const { count } of changes) entered += count;
       const isEnd = batch === undefined || index === last;
-      return this.#entry(changes, batch?.rows.bytes ?? 0, {
+      const step = {
         table,
         rows,
         key: isEnd ? chunk.key : batch.key,
         done: isEnd && chunk.isLast,
         endsTails: isEnd && chunk.endsTails,
-      });
+      };
+      const entry = this.#entry(changes, batch?.rows.bytes ?? 0, step);
+      return empties ? { ...entry, notice: this.#noticeOf(chunk) } : entry;
     });
     this.#options.onChunk?.(chunk, entered);
     return entries;
@@ -167,13 +202,25 @@ export class Interleaved implements EntrySource {
     };
   }
 
-  /** The rows that the stream did not change meanwhile, as runs. */
-  #changesOf({ window, run }: ReadyChunk, rows: Rows, numberOfFirst: number): readonly Change[] {
+  #originOf({ run }: ReadyChunk): Pick<TableNotice, "transaction" | "origin"> {
     const { serverId, clock, handedOut } = this.#options;
-    const transaction = { id: `snapshot/${run}`, gtid: undefined, thread: undefined };
     const { file, position } = handedOut.mark.boundary;
     const timestampS = Math.floor(clock.wallMs() / 1000);
-    const origin: RowsOrigin = { file, position, serverId, timestampS };
+    return {
+      transaction: { id: `snapshot/${run}`, gtid: undefined, thread: undefined },
+      origin: { file, position, serverId, timestampS },
+    };
+  }
+
+  #noticeOf(chunk: ReadyChunk): TableNotice {
+    const [database, table] = partsOf(chunk.table);
+    return { operation: "truncate", database, table, ...this.#originOf(chunk) };
+  }
+
+  /** The rows that the stream did not change meanwhile, as runs. */
+  #changesOf(chunk: ReadyChunk, rows: Rows, numberOfFirst: number): readonly Change[] {
+    const { window } = chunk;
+    const { transaction, origin } = this.#originOf(chunk);
     const changes: Change[] = [];
     const add = (first: number, end: number): void => {
       if (first === end) return;

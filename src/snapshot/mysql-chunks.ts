@@ -14,6 +14,7 @@ import { partsOf } from "../core/rows.ts";
 import type { SnapshotKey } from "../core/snapshot-state.ts";
 import {
   KeyChanged,
+  KeyMissing,
   type Batch,
   type Chunk,
   type ChunkRequest,
@@ -142,7 +143,7 @@ export class MysqlChunks implements ChunkSource {
       await this.#options.replica?.gone(request.table);
       return undefined;
     }
-    if (table.index === undefined) throw notCopied(request.table);
+    if (table.index === undefined) throw new KeyMissing(request.table);
     tables.set(request.table, table);
     const after = request.after === null ? undefined : keyOf(table, request.after);
     const where = request.until === null ? undefined : upTo(table, keyOf(table, request.until));
@@ -206,15 +207,6 @@ async function described(ask: Ask, id: string, doing: string): Promise<RowTable 
   } catch (thrown) {
     throw mysqlError(thrown, doing);
   }
-}
-
-/** What cannot be copied without a lock. */
-export function notCopied(table: string): TidemarkError {
-  return new TidemarkError(
-    "CONFIG_INVALID",
-    `The existing rows of ${table} cannot be copied: it has no primary key of whole columns. Give it one, ` +
-      `or leave it out: add "!${table}" to source.snapshot.tables.`,
-  );
 }
 
 function keyNames({ shape: { columns, primaryKey } }: RowTable): readonly string[] {

@@ -11,11 +11,20 @@ interface Sight {
   /** By the server. */
   readonly shown?: readonly SourceTable[];
   readonly mayRead?: (id: string) => boolean;
+  readonly noKey?: "refuse" | "lock";
+  /** Its databases of which our user may lock tables. */
+  readonly lockable?: readonly string[];
 }
 
 async function found(
   patterns: readonly string[],
-  { tables = ["*.*"], shown = [orders], mayRead = () => false }: Sight = {},
+  {
+    tables = ["*.*"],
+    shown = [orders],
+    mayRead = () => false,
+    noKey = "refuse",
+    lockable = [],
+  }: Sight = {},
 ): Promise<readonly string[]> {
   const findings = await snapshotFindings({
     snapshot: {
@@ -25,6 +34,7 @@ async function found(
       parallelTables: 1,
       rowsPerS: Infinity,
       quiesced: false,
+      noKey,
       replica: undefined,
     },
     tables: shown,
@@ -35,6 +45,10 @@ async function found(
       unreadable: <T extends { readonly database: string; readonly name: string }>(
         names: readonly T[],
       ) => Promise.resolve(names.filter(({ database, name }) => !mayRead(`${database}.${name}`))),
+      unlockable: databases =>
+        Promise.resolve(databases.filter(database => !lockable.includes(database))),
+      withoutConsistentRead: <T extends { readonly name: string }>(names: readonly T[]) =>
+        Promise.resolve(names.filter(({ name }) => name.startsWith("myisam"))),
     },
   });
   return findings.map(({ level, ok, fix }) => (ok ? "good" : `${level}: ${fix}`));
@@ -89,5 +103,19 @@ describe("the tables of a snapshot", () => {
     expect(await found(["*.orders"], { mayRead: seesOrders })).toEqual([
       "warning: GRANT SELECT ON *.* TO 'cdc'@'%'",
     ]);
+  });
+
+  test("that have no key are refused, or may be locked and can be read as they were then", async () => {
+    const loose = { database: "shop", name: "loose", hasPrimaryKey: false };
+    const sight = { shown: [orders, loose], mayRead: () => true };
+    expect((await found(["shop.*"], sight)).join()).toContain("source.snapshot.no_key: lock");
+    const locked = { ...sight, noKey: "lock" } as const;
+    expect(await found(["shop.*"], { ...locked, lockable: ["shop"] })).toEqual(["good"]);
+    expect(await found(["shop.*"], locked)).toEqual([
+      "error: GRANT LOCK TABLES ON `shop`.* TO 'cdc'@'%'",
+    ]);
+    const other = { database: "shop", name: "myisam_log", hasPrimaryKey: false };
+    const refused = await found(["shop.*"], { ...locked, shown: [other], lockable: ["shop"] });
+    expect(refused.join()).toContain("ALTER TABLE `shop`.`myisam_log` ENGINE=InnoDB");
   });
 });

@@ -42,6 +42,7 @@ describe("a minimal file", () => {
           parallelTables: 1,
           rowsPerS: Infinity,
           quiesced: false,
+          noKey: "refuse",
           replica: undefined,
         },
       },

@@ -21,6 +21,7 @@ function hostsOf(...names: readonly string[]): SourceHosts {
         parallelTables: 1,
         rowsPerS: Infinity,
         quiesced: false,
+        noKey: "refuse",
         replica: undefined,
       },
       xa: "stop",

@@ -74,6 +74,7 @@ function begin(state: SnapshotTable, server = new QuietServer()) {
     handedOut: new HandedOut(mark(0, boundary(END))),
     size: new ChunkSize(2, 1e6),
     pace: new Pace(Infinity, new ManualClock()),
+    generation: 1,
     windowed: true,
     announce: (_, until) => {
       announced.push(until["id"] ?? "");
@@ -110,6 +111,7 @@ describe("a copier", () => {
       handedOut,
       size: new ChunkSize(2, 1e6),
       pace: new Pace(Infinity, new ManualClock()),
+      generation: 1,
       windowed: true,
       announce: () => Promise.resolve(),
       changed: new Wake(),

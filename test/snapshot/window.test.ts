@@ -337,6 +337,7 @@ async function run(seed: number): Promise<Consumer & { readonly server: FakeServ
       ...{ source: server, size: new ChunkSize(CHUNK_ROWS, 1e6) },
     })),
     pace: new Pace(Infinity, new ManualClock()),
+    generation: 1,
     windowed: true,
     announce: (table, until) => {
       announced.push(`${table} ${until["id"] ?? ""}`);
