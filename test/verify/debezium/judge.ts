@@ -75,7 +75,8 @@ function occurrenceOf(
   const { path } = difference;
   const name = path[0] === "key" ? path[1] : path[2];
   const column = name === undefined ? undefined : facts.column(table, name);
-  return { ...difference, table, column, committedAtMs: committedAtMs(record.value) };
+  const { op: operation } = (record.value ?? {}) as { op?: ExactValue };
+  return { ...difference, table, column, operation, committedAtMs: committedAtMs(record.value) };
 }
 
 function committedAtMs(value: ExactValue): number {

@@ -13,6 +13,8 @@ export interface Occurrence extends Difference {
   readonly column: ColumnFacts | undefined;
   /** The moment of the commit, as Debezium shows it. */
   readonly committedAtMs: number;
+  /** `op` of the record. */
+  readonly operation: ExactValue | undefined;
 }
 
 type Rule = (occurrence: Occurrence) => boolean;
@@ -113,6 +115,17 @@ export const rules = {
       const afterMs = Number(ours.slice(0, ours.length - zeros.length)) - occurrence.committedAtMs;
       return afterMs >= 0 && afterMs < MS_PER_HOUR;
     });
+  },
+  /** The commit of a TRUNCATE, which Debezium shows in whole milliseconds. */
+  truncate_time: occurrence => {
+    const [theirs, ours] = [digits(occurrence.debezium), digits(occurrence.tidemark)];
+    if (occurrence.operation !== "t" || theirs === undefined || ours === undefined) return false;
+    const digitsBelowMs = { ts_us: 3, ts_ns: 6 };
+    return Object.entries(digitsBelowMs).some(
+      ([name, count]) =>
+        isField(occurrence, "value", "source", name) &&
+        theirs === ours.slice(0, -count) + "0".repeat(count),
+    );
   },
   /** Headers of Debezium's own. */
   headers: ({ path: [part, name], tidemark }) =>

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import {
   debeziumProducer,
   debeziumProperties,
+  debeziumSource,
 } from "../../../tools/services/debezium-properties.ts";
 import {
   startDebezium,
@@ -62,6 +63,8 @@ export class Sides {
     const properties = {
       ...debeziumProperties({ mysql: source.mysql, database: DATABASE, kafka, name: NAME }),
       [`${debeziumProducer}.max.request.size`]: String(MESSAGE_MAX),
+      // By default it leaves out TRUNCATE.
+      [`${debeziumSource}.skipped.operations`]: "none",
     };
     return new Sides(source, kafka, await startDebezium({ properties }));
   }
