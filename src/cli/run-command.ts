@@ -1,5 +1,5 @@
 /** `tidemark run`: the configuration, the log, the signals, and the pipelines between them. */
-import { readEnvironment, wantsColors } from "../config/environment.ts";
+import { readEnvironment, wantsColors, type Environment } from "../config/environment.ts";
 import type { LogConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/config.ts";
@@ -9,7 +9,9 @@ import type { Logger } from "../core/logger.ts";
 import { Vitals } from "../core/vitals.ts";
 import { openHttp } from "../http/http.ts";
 import { runPipelines } from "../pipeline/run.ts";
+import { LivePicture } from "./live-picture.ts";
 import type { Reporter } from "./reporter.ts";
+import { drawSnapshots } from "./snapshot-bar.ts";
 import { Stop } from "./stop.ts";
 
 /** How long pipelines may take to close their connections after a hard stop. */
@@ -37,12 +39,29 @@ export async function runCommand({ source, target, flags, reporter }: RunCommand
   const overrides = [...set, ...(logLevel === undefined ? [] : [`log.level=${logLevel}`])];
   const environment = readEnvironment();
   const { config, warnings } = loadConfig({ file, source, target, name, overrides }, environment);
-  const logger = makeLogger(config.log, wantsColors(environment));
+  const picture = showsBar(config, environment)
+    ? new LivePicture(text => process.stderr.write(text))
+    : undefined;
+  const logger = makeLogger(config.log, wantsColors(environment), picture);
   reporter.useLogger(logger);
   for (const warning of warnings) logger.warn({}, warning);
   const connectTimeoutMs =
     connectTimeout === undefined ? undefined : Math.ceil(connectTimeout * 1000);
-  await runConfig(config, { logger, reporter, connectTimeoutMs, vitals: makeVitals(config) });
+  const vitals = makeVitals(config);
+  const terminal = process.stderr;
+  const bar = picture && drawSnapshots(vitals, { picture, clock: systemClock, terminal });
+  try {
+    await runConfig(config, { logger, reporter, connectTimeoutMs, vitals });
+  } finally {
+    bar?.end();
+  }
+}
+
+/** On a terminal, unless lines that are no log come there too. */
+function showsBar({ log, pipelines }: Config, environment: Environment): boolean {
+  const { isTTY } = process.stderr;
+  if (!isTTY || log.format === "json" || environment["TERM"] === "dumb") return false;
+  return !process.stdout.isTTY || pipelines.every(({ sink }) => sink.type !== "stdout");
 }
 
 export interface RunConfigOptions {
@@ -103,12 +122,17 @@ async function listen(
   );
 }
 
-function makeLogger({ level, format }: LogConfig, colors: boolean): Logger {
+function makeLogger(
+  { level, format }: LogConfig,
+  colors: boolean,
+  picture: LivePicture | undefined,
+): Logger {
   const { isTTY } = process.stderr;
   return createLogger({
     level,
     format: format ?? (isTTY ? "text" : "json"),
     colors: colors && isTTY,
+    ...(picture && { write: (line: string) => picture.above(line) }),
   });
 }
 

@@ -90,6 +90,15 @@ export interface BinlogNews {
   readonly expireS: number;
 }
 
+/** From the first table that was asked for until all are copied. */
+export interface CopyVitals {
+  tables: number;
+  tablesLeft: number;
+  rows: number;
+  /** As the server estimates; undefined until it has told. */
+  estimatedRows: number | undefined;
+}
+
 const flow = (): Flow => ({ entries: 0, items: 0, bytes: 0 });
 
 export class Vitals {
@@ -110,8 +119,12 @@ export class Vitals {
   filtered = 0;
   /** Changes that were merged into a later one of the same row. */
   merged = 0;
-  /** Tables whose existing rows are not all read; undefined where none were ever asked for. */
-  snapshotTablesLeft: number | undefined;
+  /** The copy of existing rows that is under way, or was last; undefined where none was ever asked for. */
+  copy: CopyVitals | undefined;
+  /** Existing rows that were handed out. */
+  copiedRows = 0;
+  /** Somebody draws how far it is, so that it need not be logged every few seconds. */
+  isCopyDrawn = false;
   checkpoints = 0;
   phase: Phase = "starting";
   phaseSinceMs: number;

@@ -300,10 +300,26 @@ export const METRICS: readonly Metric[] = [
     type: "gauge",
     unit: "count",
     labels: ["pipeline"],
+    help: "Tables whose existing rows are not all read; absent where nobody asked for any.",
+    ofPipeline: ({ vitals }) => known(vitals.copy?.tablesLeft),
+  },
+  {
+    name: "tidemark_snapshot_rows_total",
+    type: "counter",
+    unit: "count",
+    labels: ["pipeline"],
+    help: "Existing rows that were read and handed on; by table they count in tidemark_table_rows_total, operation read.",
+    ofPipeline: ({ vitals }) => one(vitals.copiedRows),
+  },
+  {
+    name: "tidemark_snapshot_rows_estimated",
+    type: "gauge",
+    unit: "count",
+    labels: ["pipeline"],
     help:
-      "Tables whose existing rows are not all read; absent where source.snapshot asks for none. The rows of a " +
-      "table that were read count in tidemark_table_rows_total, operation read.",
-    ofPipeline: ({ vitals }) => known(vitals.snapshotTablesLeft),
+      "Existing rows of the copy that is under way, or was last, as the server's statistics estimate them: they may be " +
+      "far off; absent until it has told.",
+    ofPipeline: ({ vitals }) => known(vitals.copy?.estimatedRows),
   },
   {
     name: "tidemark_rows_filtered_total",

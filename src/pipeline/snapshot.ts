@@ -68,7 +68,7 @@ export async function withSnapshot(
   const about = await retrying(() => server.inspect(), { ...retry, doing });
   const { copiers, interleaved, report } = build(stages, about);
   const begin = (tables: readonly ListedTable[]): void => {
-    report.begin(tables.length);
+    report.begin(tables);
     if (tables.length === 0) return;
     const { run } = tables[0] as ListedTable;
     logger.info({ run, tables: tables.length }, "begins to copy the rows that are there");
@@ -159,7 +159,10 @@ function build(
       await watcher.claim({}, signal);
     },
   });
-  const report = new SnapshotReport({ vitals, clock, logger });
+  const report = new SnapshotReport({
+    ...{ vitals, clock, logger },
+    estimate: () => server.estimatedRows(),
+  });
   const interleaved = new Interleaved({
     ...{ stream: source, copiers, handedOut, serverId, clock },
     onChunk: ({ table, isLast, rowsBefore, batches }, entered) => {
