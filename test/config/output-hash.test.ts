@@ -65,6 +65,7 @@ describe("outputHash", () => {
       { ...pipeline, sink: rabbitmq },
       { ...pipeline, sink: { ...rabbitmq, exchange: "changes" } },
       { ...pipeline, sink: { ...rabbitmq, routingKey: "all" } },
+      { ...pipeline, schemaTopic: "changes" },
       { ...pipeline, dedupe: { windowMs: 1, maxMemoryBytes: 1 } },
       { ...pipeline, sink: stdout },
       { ...pipeline, sink: { ...stdout, envelope: true } },

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { createConnection, type Connection } from "mysql2/promise";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Mysql } from "../../tools/services/interfaces.ts";
-import { startMysql } from "../../tools/services/services.ts";
+import { startKafka, startMysql, stopAll } from "../../tools/services/services.ts";
 import { buildBundle } from "../support/bundle.ts";
+import { Consumer } from "../verify/consumer.ts";
 import { Product } from "../verify/product.ts";
 import { until } from "../verify/wait.ts";
 
@@ -26,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   client.destroy();
-  await mysql.stop();
+  await stopAll();
 });
 
 beforeEach(async () => {
@@ -45,14 +46,16 @@ afterEach(async () => {
   await client.query("DROP DATABASE shop");
 });
 
-async function start(more: object = {}): Promise<void> {
+const FILE = { type: "file", path: "out.jsonl", envelope: true };
+
+async function start(more: object = {}, sink: object = FILE): Promise<void> {
   const config = {
     source: { host: mysql.host, port: mysql.port, user: "root" },
     pipelines: [
       {
         ...{ name: "shop", tables: ["shop.*", "!shop.aside"], ...more },
         schema_changes: { topic: "changes" },
-        sink: { type: "file", path: "out.jsonl", envelope: true },
+        sink,
         commit_log: { type: "file", dir: "state" },
       },
     ],
@@ -216,4 +219,49 @@ test("the password of a table on another server is not told", async () => {
   expect((await arrived(1))[0]?.value?.statement).toBe(
     "CREATE TABLE far (id INT PRIMARY KEY) COMMENT = 'x' CONNECTION = ?",
   );
+});
+
+test("in Kafka they have a topic and a key of their own, and are found in its tail", async () => {
+  const { brokers } = await startKafka({ brokers: 1 });
+  const consumer = new Consumer(brokers, topic => /^(changes$|shop\.)/.test(topic));
+  const records: string[] = [];
+  const read = async (count: number): Promise<void> => {
+    const look = async (): Promise<boolean> => {
+      await consumer.readToEnd(({ key, headers }, { topic, partition }) => {
+        const { id = "", pipeline = "" } = headers;
+        const name = id.slice(id.indexOf(":shop.") + 1);
+        records.push(`${topic} ${name} ${pipeline} ${key?.toString() ?? ""} ${partition}`);
+      });
+      return records.length >= count;
+    };
+    await until(look, { what: `${count} records`, timeoutMs: ARRIVAL_MS });
+  };
+  const sink = { type: "kafka", brokers, create_topics: { partitions: 3 } };
+  await start({}, sink);
+  await client.query("ALTER TABLE orders ADD b INT");
+  await client.query("INSERT INTO orders VALUES (1, 1, 1)");
+  await read(2);
+  const kept = join(dir, "state/shop.json");
+  const isKept = (): boolean => /"changes".*"shop.orders"/.test(readFileSync(kept, "utf8"));
+  await until(() => Promise.resolve(isKept()), { what: "a checkpoint", timeoutMs: ARRIVAL_MS });
+  copyFileSync(kept, join(dir, "earlier.json"));
+  await client.query("CREATE TABLE other (id INT PRIMARY KEY)");
+  await client.query("INSERT INTO orders VALUES (2, 2, 2)");
+  await read(4);
+  // As if it had been killed before it wrote how far it was.
+  await product.kill();
+  copyFileSync(join(dir, "earlier.json"), kept);
+  await start({}, sink);
+  await client.query("DROP TABLE other");
+  await read(5);
+  consumer.close();
+  const told = records.filter(record => record.startsWith("changes "));
+  expect(records.length - told.length).toBe(2);
+  expect(told.map(record => record.split(" ")[1])).toEqual([
+    "shop.orders:ddl",
+    "shop.other:ddl",
+    "shop.other:ddl",
+  ]);
+  expect(new Set(told.map(record => record.at(-1))).size).toBe(1);
+  expect(told[0]).toMatch(/ shop \{"transaction":"[0-9a-f-]{36}:\d+"\} \d$/);
 });

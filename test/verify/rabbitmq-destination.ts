@@ -10,14 +10,17 @@ const AGAIN_MS = 50;
 export class RabbitmqDestination implements Destination {
   readonly ordered = true;
   readonly #rabbitmq: Rabbitmq;
+  readonly #names: readonly string[];
   readonly #queues: string[] = [];
   #model: ChannelModel | undefined;
   #channel: Channel | undefined;
   #consumers: string[] = [];
   #arrived: Arrival[] = [];
 
-  constructor(rabbitmq: Rabbitmq) {
+  /** @param names of the tables that get a queue. */
+  constructor(rabbitmq: Rabbitmq, names = tables.map(({ name }) => name)) {
     this.#rabbitmq = rabbitmq;
+    this.#names = names;
   }
 
   sink({ pipeline }: DestinationNames): Readonly<Record<string, unknown>> {
@@ -27,7 +30,7 @@ export class RabbitmqDestination implements Destination {
   }
 
   async prepare({ pipeline, database }: DestinationNames): Promise<void> {
-    for (const { name } of tables) this.#queues.push(`${pipeline}.${database}.${name}`);
+    for (const name of this.#names) this.#queues.push(`${pipeline}.${database}.${name}`);
     const channel = await this.#open();
     for (const queue of this.#queues) await channel.assertQueue(queue, { durable: true });
     await this.#consume(channel);

@@ -114,7 +114,10 @@ describe("WebhookSink", () => {
         route(other.url, { id: "deletes", events: ["delete"] }),
       ]);
       let release = (): void => undefined;
-      other.behave = (request, response) => (release = () => accept(request, response));
+      other.behave = (request, response) =>
+        request.body.startsWith("b")
+          ? (release = () => accept(request, response))
+          : accept(request, response);
       sink.write([
         change("a", 1, { destination: "all" }),
         change("b", 2, { destination: "all,deletes", operation: "delete" }),
@@ -122,15 +125,16 @@ describe("WebhookSink", () => {
         change("d", 4, { destination: "deletes", operation: "insert" }),
         change("e", 5, { destination: "" }),
         change("f", 6, { destination: "all,deletes", operation: "read" }),
+        change("g", 7, { destination: "deletes", operation: "schema" }),
       ]);
-      await events.untilDelivered(5);
+      await events.untilDelivered(6);
       await server.until(() => server.taken.length === 4);
-      await other.until(() => other.received.length === 1);
+      await other.until(() => other.received.length === 2);
       expect(events.ids).not.toContain(change("b", 2).id);
       release();
-      await events.untilDelivered(6);
+      await events.untilDelivered(7);
       expect(server.bodies.sort()).toEqual(["a:1", "b:2", "c:3", "f:6"]);
-      expect(other.bodies).toEqual(["b:2"]);
+      expect(other.bodies.sort()).toEqual(["b:2", "g:7"]);
       await other.stop();
     });
 

@@ -1,5 +1,6 @@
 /** The checks of the area `snapshot`, in the order in which they run. */
 import type { Check } from "./check.ts";
+import { elsewhere } from "./elsewhere.ts";
 import { failover } from "./failover.ts";
 import { handover } from "./handover.ts";
 import { privileges } from "./privileges.ts";
@@ -14,6 +15,7 @@ export const snapshotChecks = {
   values: snapshotValues,
   schema,
   handover,
+  elsewhere,
   speed: snapshotSpeed,
   xa,
   failover,

@@ -10,7 +10,7 @@
  *   known          no fault: a row read with the version that a change had brought before its turn came
  */
 import { HashSet } from "../hash-set.ts";
-import { DELETE, UPSERT, markOf, type Ledger } from "./ledger.ts";
+import { DELETE, UPSERT, markOf, type Ledger, type Step } from "./ledger.ts";
 
 export interface Seen {
   readonly id: string;
@@ -35,6 +35,7 @@ const EXAMPLES_MAX = 10;
 
 export class HandoverOracle {
   readonly #ledger: Ledger;
+  readonly #merges: boolean;
   readonly #ids = new HashSet();
   readonly #arrived = new Set<number>();
   /** By table and slot: twice the version, and one more if it was deleted. */
@@ -49,8 +50,10 @@ export class HandoverOracle {
   known = 0;
   readonly examples: string[] = [];
 
-  constructor(ledger: Ledger, tables: number) {
+  /** @param merges a deletion may show the row as an earlier change left it, which was merged with it. */
+  constructor(ledger: Ledger, tables: number, merges = false) {
     this.#ledger = ledger;
+    this.#merges = merges;
     this.#rows = Array.from({ length: tables }, () => new Map<number, number>());
     this.#read = Array.from({ length: tables }, () => new Set<number>());
   }
@@ -61,7 +64,11 @@ export class HandoverOracle {
     if (kind === "read") this.reads += 1;
     const rows = this.#rows[table];
     const bit = kind === "delete" ? DELETE : UPSERT;
-    if (rows === undefined || !this.#ledger.isWritten({ table, slot, bit, version })) {
+    const bits = this.#merges && bit === DELETE ? [DELETE, UPSERT] : [bit];
+    const isWritten = bits.some(each =>
+      this.#ledger.isWritten({ table, slot, bit: each as Step["bit"], version }),
+    );
+    if (rows === undefined || !isWritten) {
       this.#phantom += 1;
       this.#note("phantom", seen);
       return;

@@ -43,7 +43,9 @@ export class HandoverWriter {
     });
   }
 
+  /** Also again, when it was stopped. */
   start(): void {
+    this.#stopped = false;
     this.#running = Promise.all(Array.from({ length: HANDS }, (_, hand) => this.#run(hand)));
     // What it ends with is told by `stop`.
     this.#running.catch(() => undefined);
