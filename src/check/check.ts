@@ -106,7 +106,14 @@ export async function checkPipeline(options: CheckOptions): Promise<Checked> {
       findings.push(...seen);
     }
     findings.push(...keyFindings(tables, compacted));
-    if (pipeline.events.includes("truncate")) findings.push(...truncateFindings(compacted));
+    if (pipeline.events.includes("truncate")) {
+      findings.push(
+        ...truncateFindings(
+          destinations.filter(topic => compacted.has(topic)),
+          options.config.source.onLostPosition,
+        ),
+      );
+    }
     const { rabbitmq, sqs } = options;
     if (sqs !== undefined) {
       const ask = (): Promise<readonly Finding[]> => sqsFindings(sqs, destinations, signal);
@@ -178,14 +185,14 @@ async function checkSource(options: CheckOptions): Promise<Source> {
       keyFault === undefined
         ? []
         : hiddenKeyFindings(tables, await server.primaryKeyColumns(), keyFault);
-    const { snapshot } = config.source;
+    const { snapshot, onLostPosition } = config.source;
     const patterns = pipeline.tables;
     return [
       ...captured.findings,
       ...schemaTopicFindings(tables, pipeline),
       ...(await yearFindings(tables, version, () => server.yearColumns())),
       ...hidden,
-      ...(await snapshotFindings({ snapshot, tables, patterns, grantee, server })),
+      ...(await snapshotFindings({ snapshot, onLostPosition, tables, patterns, grantee, server })),
     ];
   });
   const ofReplica = await checkReplica(options, tables);

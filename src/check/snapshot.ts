@@ -1,13 +1,14 @@
 /** What copying the rows that are there needs of the server: GTIDs, a key for each table, SELECT on it. */
 import type { MysqlServer, SourceTable } from "../binlog/server.ts";
 import { quoted } from "../binlog/statement-answers.ts";
-import type { SnapshotConfig } from "../config/config.ts";
+import type { SnapshotConfig, SourceConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { fault, good, warning, type Finding } from "../core/finding.ts";
 import { addKey } from "./tables.ts";
 
 export interface SnapshotScene {
   readonly snapshot: SnapshotConfig;
+  readonly onLostPosition: SourceConfig["onLostPosition"];
   /** Those that are captured and that our user sees. */
   readonly tables: readonly SourceTable[];
   /** As the pipeline names them. */
@@ -25,8 +26,8 @@ export const LISTED_MAX = 20;
 export const TABLES_MAX = 5_000;
 
 export async function snapshotFindings(scene: SnapshotScene): Promise<readonly Finding[]> {
-  const { snapshot, grantee, server } = scene;
-  if (snapshot.mode === "never") return [];
+  const { snapshot, onLostPosition, grantee, server } = scene;
+  if (snapshot.mode === "never" && onLostPosition === "stop") return [];
   const copied = copiedTables(scene);
   const { gtidMode, isMariaDb } = await server.inspect();
   const keyless = copied.filter(({ hasPrimaryKey }) => !hasPrimaryKey);
@@ -34,7 +35,7 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
   const hidden = await server.unreadable(unseen(scene));
   const findings = [
     ...(copied.length > TABLES_MAX ? [tooMany(copied.length)] : []),
-    ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb, snapshot)]),
+    ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb, scene)]),
     ...(await keylessFindings(scene, keyless)),
     ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
     ...hidden.slice(0, LISTED_MAX).map(table => notShown(table, grantee)),
@@ -67,11 +68,16 @@ function tooMany(tables: number): Finding {
   );
 }
 
-function withoutGtids(isMariaDb: boolean, { replica }: SnapshotConfig): Finding {
+function withoutGtids(isMariaDb: boolean, scene: SnapshotScene): Finding {
+  const { replica } = scene.snapshot;
   const found = isMariaDb
     ? "MariaDB does not tell which changes a row that is read holds"
     : "Without gtid_mode=ON the server does not tell which changes a row that is read holds";
   const quiesced = "--set source.snapshot.quiesced=true";
+  const stop = "--set source.on_lost_position=stop  # or set gtid_mode to ON, if it is MySQL";
+  if (scene.onLostPosition === "snapshot") {
+    return fault("SOURCE_SETTING", "snapshot.gtids", `${found}.`, stop);
+  }
   const fix =
     replica === undefined
       ? `${quiesced}  # if nobody writes to these tables until their rows are copied`

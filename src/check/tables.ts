@@ -148,15 +148,28 @@ export function keyFindings(
   ];
 }
 
-/** What tells of an emptied table has no key. */
-export function truncateFindings(compacted: ReadonlySet<string>): readonly Finding[] {
+/**
+ * What tells of an emptied table has no key.
+ *
+ * @param compacted topics that tables lead to.
+ */
+export function truncateFindings(
+  compacted: readonly string[],
+  onLostPosition: "stop" | "snapshot",
+): readonly Finding[] {
   const [topic] = compacted;
   if (topic === undefined) return [];
-  const more = compacted.size === 1 ? "" : `, as are ${compacted.size - 1} more,`;
+  const more = compacted.length === 1 ? "" : `, as are ${compacted.length - 1} more,`;
+  const check = "tables.truncate";
+  const found = `Topic ${topic} is compacted${more} and takes no record without key`;
+  if (onLostPosition === "snapshot") {
+    const told = `${found}: nothing can be told there of a lost position.`;
+    return [fault("SINK_SETTING", check, told, "--set source.on_lost_position=stop")];
+  }
   return [
     warning(
-      "tables.truncate",
-      `Topic ${topic} is compacted${more} and takes no record without key: the first TRUNCATE would end the pipeline.`,
+      check,
+      `${found}: the first TRUNCATE would end the pipeline.`,
       "events: [insert, update, delete]  # or keep the topic by time: cleanup.policy=delete",
     ),
   ];

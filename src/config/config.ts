@@ -35,6 +35,8 @@ export interface SourceConfig extends HostConfig {
   /** What is done with rows of XA transactions that are prepared. */
   readonly xa: "stop" | "at_prepare" | "at_commit";
   readonly snapshot: SnapshotConfig;
+  /** What is done when the server has removed binlog that was not delivered yet. */
+  readonly onLostPosition: "stop" | "snapshot";
 }
 
 export interface SnapshotConfig {

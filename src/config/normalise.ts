@@ -88,6 +88,7 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
         }),
   );
   checkFiles(pipelines, faults);
+  if (sourceConfig) checkMending(pipelines, sourceConfig, faults);
   faults.throwIfAny(name);
 
   assert(whole.success && sourceConfig !== undefined && queueConfig !== undefined, "no faults");
@@ -201,6 +202,8 @@ function normaliseSource(
       "at_prepare sends rows before anybody can read them, so existing rows would undo them: use at_commit",
     );
   }
+  const onLostPosition = settings.on_lost_position;
+  checkLostPosition(settings, ["source", "on_lost_position"], faults);
   const { replica } = snapshot;
   const asked = replica === undefined ? hosts : [...hosts, replica];
   const isHere = asked.every(({ host }) => isLoopback(host));
@@ -216,7 +219,44 @@ function normaliseSource(
     start: normaliseStart(settings.start),
     xa: settings.xa,
     snapshot,
+    onLostPosition,
   };
+}
+
+/** Rows that are read anew take the place of what the consumer has: both have to be certain, at any time. */
+function checkLostPosition(settings: SourceSettings, path: Path, faults: Faults): void {
+  if (settings.on_lost_position === "stop") return;
+  if (settings.xa === "at_prepare") {
+    faults.add(
+      path,
+      "snapshot reads existing rows, which xa: at_prepare cannot do with: use at_commit",
+    );
+  }
+  if (settings.snapshot.quiesced) {
+    faults.add(
+      path,
+      "nobody knows when it comes to a snapshot: quiesced cannot be promised for it",
+    );
+  }
+}
+
+/** Consumers have to be told to empty their tables, and then get the rows. */
+function checkMending(
+  pipelines: readonly (PipelineConfig | undefined)[],
+  { onLostPosition }: SourceConfig,
+  faults: Faults,
+): void {
+  if (onLostPosition === "stop") return;
+  for (const pipeline of pipelines) {
+    if (pipeline === undefined) continue;
+    const { name, events, format } = pipeline;
+    if (events.includes("truncate") && events.includes("insert")) continue;
+    const lacks =
+      format.type === "debezium"
+        ? "its events leave out insert or truncate"
+        : `its format ${format.type} cannot tell that a table is emptied`;
+    faults.add(["source", "on_lost_position"], `snapshot cannot mend pipeline ${name}: ${lacks}`);
+  }
 }
 
 /** As it is written: whatever else is wrong with the source, one of the two has to be there. */

@@ -121,11 +121,12 @@ export const sourceSchema = z
       ),
     tls: sourceTlsSchema.prefault({}).describe("Encryption of the connection."),
     start: startSchema,
-    on_lost_position: choice(["stop"], ["snapshot"])
+    on_lost_position: choice(["stop", "snapshot"])
       .default("stop")
       .describe(
         "What is done when the server has removed binlog that was not delivered yet. `stop`: the pipeline ends, and " +
-          "names what is gone: see [operating.md](operating.md#lost-position).",
+          "names what is gone. `snapshot`: consumers are told of the gap and to empty their tables, and all rows are " +
+          "read again, which needs what `snapshot` needs: see [operating.md](operating.md#lost-position).",
       ),
     xa: choice(["stop", "at_prepare", "at_commit"])
       .default("stop")

@@ -5,7 +5,7 @@
 import type { Boundary, PreparedGroup, SourcePosition, TransactionPart } from "./checkpoint.ts";
 import type { Rows, TableOperation } from "./rows.ts";
 import type { SchemaChange } from "./schema-change.ts";
-import type { SnapshotStep } from "./snapshot-state.ts";
+import type { Gap, SnapshotStep } from "./snapshot-state.ts";
 
 /** The transaction that rows belong to. */
 export interface Transaction {
@@ -48,6 +48,8 @@ export interface TableNotice {
   readonly table: string;
   readonly transaction: Transaction;
   readonly origin: RowsOrigin;
+  /** What is missing, if that is what it tells. */
+  readonly gap?: Gap;
 }
 
 /**
@@ -70,6 +72,8 @@ export interface Mark {
   readonly statement?: boolean;
   /** Set if its rows are not from the binlog. */
   readonly snapshot?: SnapshotStep;
+  /** All has been told of the gap in this table. */
+  readonly toldGap?: string;
 }
 
 /** Changes that are encoded and delivered together: an entry, or what a de-duplication window lets go. */

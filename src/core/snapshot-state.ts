@@ -17,8 +17,22 @@ export interface SnapshotTable {
   /** Null if nothing may be on its way. */
   readonly until: SnapshotKey | null;
   readonly done: boolean;
-  /** Set if it was asked for while the pipeline ran: a run of its own. */
+  /** Set if it was asked for while the pipeline ran, or is needed in any mode: a run of its own. */
   readonly run?: string;
+}
+
+/** A place of the stream between two transactions. */
+export interface GapPlace {
+  readonly server_uuid: string;
+  readonly file: string;
+  readonly position: number;
+  readonly gtid_set: string;
+}
+
+/** A stretch of the stream that nobody can read any more: its tables are read again. */
+export interface Gap {
+  readonly from: GapPlace;
+  readonly to: GapPlace;
 }
 
 export interface SnapshotState {
@@ -30,6 +44,8 @@ export interface SnapshotState {
   readonly tails: NextOffsets | null;
   /** Number of the last request that was taken. */
   readonly requested?: number;
+  /** What these rows take the place of, if anything; `untold`: the tables whose consumers do not know of it yet. */
+  readonly gap?: Gap & { readonly untold: readonly string[] };
 }
 
 /** What releasing an entry adds. */
@@ -61,6 +77,19 @@ const isTable = (value: unknown): boolean =>
   typeof value["done"] === "boolean" &&
   (value["run"] === undefined || isText(value["run"]));
 
+const isPlace = (value: unknown): boolean =>
+  isRecord(value) &&
+  isText(value["server_uuid"]) &&
+  isText(value["file"]) &&
+  Number.isSafeInteger(value["position"]) &&
+  isText(value["gtid_set"]);
+const isGap = (value: unknown): boolean =>
+  isRecord(value) &&
+  isPlace(value["from"]) &&
+  isPlace(value["to"]) &&
+  Array.isArray(value["untold"]) &&
+  value["untold"].every(isText);
+
 /** @param isNextOffsets of the checkpoint that it is part of. */
 export function isSnapshotState(
   value: unknown,
@@ -74,6 +103,7 @@ export function isSnapshotState(
     isRecord(value["tables"]) &&
     Object.values(value["tables"]).every(isTable) &&
     (value["tails"] === null || isNextOffsets(value["tails"])) &&
-    (value["requested"] === undefined || Number.isSafeInteger(value["requested"]))
+    (value["requested"] === undefined || Number.isSafeInteger(value["requested"])) &&
+    (value["gap"] === undefined || isGap(value["gap"]))
   );
 }

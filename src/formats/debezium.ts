@@ -8,6 +8,7 @@
  *   update of the primary key     d with the old key, its tombstone, c with the new key
  *   delete                        d, its tombstone
  *   TRUNCATE                      t, without before, after and key
+ *   changes that are lost         m, as Debezium calls what is about no row, with `gap`
  *
  * A table without primary key has no message key, and so no tombstones.
  */
@@ -152,12 +153,13 @@ export class DebeziumFormat implements Format {
   }
 
   noticeValue(notice: TableNotice): Buffer {
-    const { origin, transaction, database, table } = notice;
+    const { origin, transaction, database, table, gap } = notice;
     const place = this.#newPlace(origin, { database, name: table, isRead: false });
     const head = sourceHead(place, transaction, origin.timestampS);
     const text =
       `{"before":null,"after":null${head}${origin.position},"row":0${sourceTail(transaction)}` +
-      `,"transaction":null,"op":"t"`;
+      `,"transaction":null,` +
+      (gap === undefined ? '"op":"t"' : `"op":"m","gap":${JSON.stringify(gap)}`);
     return Buffer.concat([Buffer.from(text), this.#end()]);
   }
 

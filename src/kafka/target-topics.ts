@@ -58,7 +58,7 @@ export class TargetTopics {
     resume: SinkResume,
     signal: AbortSignal,
   ): Promise<{ targets: ReadonlyMap<string, Target>; fresh: NextOffsets }> {
-    const { nextOffsets, snapshotTails = {} } = resume;
+    const { nextOffsets, snapshotTails = {}, startsAnew = false } = resume;
     this.#snapshotTails = snapshotTails;
     this.#hasCheckpoint = nextOffsets !== undefined;
     const names = new Set([...resume.destinations, ...Object.keys(nextOffsets ?? {})]);
@@ -82,7 +82,7 @@ export class TargetTopics {
     const found = await Promise.all(
       there.map(({ topic, count }) =>
         gate.pass(() => {
-          const known = nextOffsets?.[topic] ?? {};
+          const known = startsAnew ? {} : (nextOffsets?.[topic] ?? {});
           return this.#examine({ topic, count, known, ends: ends[topic] ?? {} }, signal);
         }),
       ),
@@ -92,7 +92,8 @@ export class TargetTopics {
     for (const target of found) {
       targets.set(target.topic, target);
       for (const [partition, { nextOffset }] of target.partitions.entries()) {
-        if (nextOffsets?.[target.topic]?.[partition] !== undefined) continue;
+        const isKnown = nextOffsets?.[target.topic]?.[partition] !== undefined;
+        if (isKnown && !startsAnew) continue;
         (fresh[target.topic] ??= {})[partition] = nextOffset;
       }
     }

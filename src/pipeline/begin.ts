@@ -6,17 +6,26 @@
  *   3. the sink fixes where the tails of its partitions end
  *   4. without a checkpoint, `source.start` is resolved and, with the partitions' end offsets, written down
  *   5. only then may the first event be read
+ *
+ * Where the server has lost what follows the checkpoint, and `source.on_lost_position` wants rows for it, the present
+ * takes its place in step 4, with the snapshot that is needed then.
  */
 import type { MysqlServer } from "../binlog/server.ts";
 import type { TableFilter } from "../binlog/reader.ts";
 import type { Checked } from "../check/check.ts";
 import type { StartConfig } from "../config/config.ts";
-import { sourcePosition, type Checkpoint, type NextOffsets } from "../core/checkpoint.ts";
+import {
+  sourcePosition,
+  type Checkpoint,
+  type NextOffsets,
+  type SourcePosition,
+} from "../core/checkpoint.ts";
 import { systemClock } from "../core/clock.ts";
-import { TidemarkError } from "../core/errors.ts";
+import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { errorOf, type Finding } from "../core/finding.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
+import type { Gap, GapPlace, SnapshotState } from "../core/snapshot-state.ts";
 import type { Troubles } from "../core/troubles.ts";
 import type { Sink, SinkEvents, SinkResume } from "../sinks/sink.ts";
 import type { CommitLog } from "../watcher/commit-log.ts";
@@ -24,7 +33,7 @@ import type { Progress } from "../watcher/progress.ts";
 import type { SourceHosts } from "./hosts.ts";
 import type { Patience } from "./patience.ts";
 import { withTails } from "./snapshot-plan.ts";
-import { startAtCheckpoint, startFresh, type Start } from "./start.ts";
+import { startAfterGap, startAtCheckpoint, startFresh, type Start } from "./start.ts";
 
 export interface BeginOptions {
   readonly hosts: SourceHosts;
@@ -40,6 +49,8 @@ export interface BeginOptions {
   /** Hash of what decides which messages come out. */
   readonly output: string;
   readonly start: StartConfig;
+  /** What takes the place of changes that the server has lost; undefined if that ends the pipeline. */
+  readonly afterGap: ((gap: Gap) => Promise<SnapshotState>) | undefined;
   readonly patience: Patience;
   /** Told when MySQL has to be waited for. */
   readonly troubles: Troubles;
@@ -92,11 +103,7 @@ async function resumed(
   // What the tails hold was made by the old rules until the sink has seen them.
   await commitLog.append({ ...progress.nextCheckpoint(), output: checkpoint.output }, signal);
   const before = hosts.name;
-  const start = await askServer(
-    options,
-    () => hosts.choose(server => startAtCheckpoint(server, checkpoint, options)),
-    signal,
-  );
+  const { start, mending } = await startOrMend(options, checkpoint, signal);
   if (hosts.name !== before) await checked(options, signal);
   const checkArrived = async (arrived: ReadonlySet<string>): Promise<void> => {
     const read = hosts.name;
@@ -111,19 +118,62 @@ async function resumed(
     options,
     {
       nextOffsets: checkpoint.next_offsets,
-      snapshotTails: snapshot?.tails ?? undefined,
+      snapshotTails: mending === undefined ? (snapshot?.tails ?? undefined) : undefined,
+      startsAnew: mending !== undefined,
       sameServer: start.sameServer,
       arrived: start.sameServer ? undefined : transactions => checkArrived(transactions),
       sameOutput: checkpoint.output === output,
     },
     signal,
   );
-  if (Object.keys(bases).length > 0 || checkpoint.output !== output) {
+  if (mending !== undefined) {
+    // Known before anything of it is sent, so that a crash goes on with it.
+    const { generation } = progress;
+    progress.begin({ ...{ generation, position: start.position }, nextOffsets: bases, ...mending });
+    await commitLog.append(progress.nextCheckpoint(), signal);
+  } else if (Object.keys(bases).length > 0 || checkpoint.output !== output) {
     progress.addOffsets(bases);
     await commitLog.append(progress.nextCheckpoint(), signal);
   }
   logger.info(describe(start), "goes on at its checkpoint");
   return start;
+}
+
+interface Mended {
+  readonly start: Start;
+  /** Set if what follows the checkpoint is lost. */
+  readonly mending?: { readonly snapshot: SnapshotState };
+}
+
+/** At the checkpoint, on whatever host still has what follows; or else at the present, with a plan for what is lost. */
+async function startOrMend(
+  options: Beginning,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<Mended> {
+  const { hosts, afterGap, logger } = options;
+  const ask = <T>(attempt: (server: MysqlServer) => Promise<T>): Promise<T> =>
+    askServer(options, () => hosts.choose(attempt), signal);
+  try {
+    return { start: await ask(server => startAtCheckpoint(server, checkpoint, options)) };
+  } catch (thrown) {
+    const { code, message } = toTidemarkError(thrown);
+    // One that has lost what follows is better than one that lacks what was delivered.
+    const isLost = code === "POSITION_LOST" || code === "POSITION_UNUSABLE";
+    if (!isLost || afterGap === undefined) throw thrown;
+    const start = await ask(server => startAfterGap(server, checkpoint, options));
+    if (!start.afterGap) return { start };
+    const gap = { from: gapPlace(sourcePosition(checkpoint)), to: gapPlace(start.position) };
+    const snapshot = await askServer(options, () => afterGap(gap), signal);
+    const { untold: { length: tables } = [] } = snapshot.gap ?? {};
+    logger.warn({ tables, reason: message, ...gap }, "changes are lost: all tables are read anew");
+    return { start, mending: { snapshot } };
+  }
+}
+
+function gapPlace({ serverUuid, boundary, gtidSet }: SourcePosition): GapPlace {
+  const { file, position } = boundary;
+  return { server_uuid: serverUuid, file, position, gtid_set: gtidSet };
 }
 
 async function fresh(options: Beginning, signal: AbortSignal): Promise<Start> {

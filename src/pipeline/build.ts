@@ -3,6 +3,7 @@ import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
+import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { makeEncoder, withSchemaChanges } from "./formats.ts";
@@ -27,7 +28,7 @@ import { readGauges } from "./gauges.ts";
 import { SourceHosts } from "./hosts.ts";
 import { Patience } from "./patience.ts";
 import { runStages, type Stages, type StopSignals } from "./pipeline.ts";
-import { withSnapshot } from "./snapshot.ts";
+import { planMending, withSnapshot } from "./snapshot.ts";
 import { serverToGoOn } from "./start.ts";
 import { ENTRY_BYTES_MAX, ENTRY_ROWS_MAX, makeSource } from "./source.ts";
 import { makeTarget, type Target } from "./target.ts";
@@ -83,7 +84,9 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       intervalMs: config.http ? BINLOG_SHOWN_MS : BINLOG_ASKED_MS,
     });
     void heartbeats?.run(ended.signal);
-    await runStages(stages, { soft, hard });
+    await runStages(stages, { soft, hard }).catch((thrown: unknown) => {
+      throw config.source.onLostPosition === "stop" ? thrown : asChange(thrown);
+    });
   } catch (error) {
     // Asked to stop before anything was read: there is nothing to drain.
     if (!soft.aborted || error !== soft.reason) throw error;
@@ -94,6 +97,12 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     await target.sink.close();
     await target.commitLog.close();
   }
+}
+
+/** What the server has lost while it was read is found again by the next start, which knows what to do. */
+function asChange(thrown: unknown): unknown {
+  const { code, message } = toTidemarkError(thrown);
+  return code === "POSITION_LOST" ? new TidemarkError("SOURCE_CHANGED", message) : thrown;
 }
 
 interface Parts {
@@ -132,6 +141,10 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
       wants,
       output: outputHash(pipeline),
       start: config.source.start,
+      afterGap:
+        config.source.onLostPosition === "stop"
+          ? undefined
+          : gap => planMending({ config, pipeline, server, clock, ...delivering }, gap),
       patience,
       troubles: run.vitals.sourceTroubles,
       logger,

@@ -7,7 +7,8 @@
  *            bring it, the binlog that we need is gone, the user is refused, …
  *
  * Where none is fit, what is down or behind is waited for by the caller, who asks again. A host that is
- * behind counts as wrong after `behindMs` in which it got nothing. One that lacks transactions for good ends the pipeline:
+ * behind counts as wrong after `behindMs` in which it got nothing. What one has purged another may still have, so it is
+ * lost only when every host has answered, or after `absentMs`. One that lacks transactions for good ends the pipeline:
  * at once where every host has answered, otherwise after `absentMs`, in which the one that has them may come back.
  */
 import type { MysqlConnectionOptions } from "../binlog/connection.ts";
@@ -149,9 +150,11 @@ export class SourceHosts {
     if (wrong !== undefined && (!isDown || this.#forMs(wrong) > absentMs)) {
       return this.#told([wrong], "POSITION_UNUSABLE");
     }
-    if (isDown) return this.#told(failures, "SOURCE_UNAVAILABLE");
+    const lost = failures.find(({ error }) => error.code === "POSITION_LOST");
+    const isOver = lost !== undefined && wrong === undefined && this.#forMs(lost) > absentMs;
+    if (isDown && !isOver) return this.#told(failures, "SOURCE_UNAVAILABLE");
     const [first] = failures;
-    return this.#told(failures, first?.error.code ?? "BUG");
+    return this.#told(failures, (isOver ? lost : first)?.error.code ?? "BUG");
   }
 
   /** How long it has failed in just this way: a replica that catches up lacks less each time. */

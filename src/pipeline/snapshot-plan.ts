@@ -4,7 +4,12 @@ import { compileTableFilter } from "../config/table-pattern.ts";
 import type { Checkpoint } from "../core/checkpoint.ts";
 import { partsOf } from "../core/rows.ts";
 import type { SnapshotRequest } from "../core/snapshot-request.ts";
-import { isFinished, NOTHING_COPIED, type SnapshotState } from "../core/snapshot-state.ts";
+import {
+  isFinished,
+  NOTHING_COPIED,
+  type Gap,
+  type SnapshotState,
+} from "../core/snapshot-state.ts";
 import type { ListedTable } from "../snapshot/table-list.ts";
 
 type Mode = SnapshotConfig["mode"];
@@ -91,6 +96,25 @@ export function planRequested(options: {
   const tables = Object.fromEntries(added.map(table => [table.id, table.known]));
   const state = { ...known, requested: request.number, tables: { ...known.tables, ...tables } };
   return { state, added };
+}
+
+/** All rows anew, in the place of changes that nobody can read any more, whatever the mode. */
+export function planAfterGap(
+  request: Pick<PlanRequest, "patterns" | "tables" | "known" | "run"> & { readonly gap: Gap },
+): SnapshotState {
+  const { patterns, tables, known, run, gap } = request;
+  const plan = planSnapshot({ ...request, mode: "initial", known: null, again: true });
+  const underWay = Object.entries(known?.tables ?? {}).filter(([, { done }]) => !done);
+  const all = [...Object.keys(plan.tables), ...underWay.map(([id]) => id)];
+  const anew = all.map(id => [id, { ...NOTHING_COPIED, run }] as const);
+  // Also those whose rows are never copied: a gap is there too.
+  const untold = tables.filter(wants(patterns.slice(0, 1))).map(idOf);
+  return {
+    ...plan,
+    ...(known?.requested !== undefined && { requested: known.requested }),
+    tables: Object.fromEntries(anew),
+    gap: { ...gap, untold: untold.sort() },
+  };
 }
 
 type Name = PlanRequest["tables"][number];

@@ -5,16 +5,19 @@ import type { MysqlConnectionOptions } from "../binlog/connection.ts";
 import { connectForStatements } from "../binlog/statement-connection.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { compileTableFilter } from "../config/table-pattern.ts";
+import type { SourcePosition } from "../core/checkpoint.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Mark } from "../core/entry.ts";
 import type { Logger } from "../core/logger.ts";
 import { retrying } from "../core/retry.ts";
 import type { SnapshotRequest } from "../core/snapshot-request.ts";
+import type { Gap, SnapshotState } from "../core/snapshot-state.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { ChunkSize } from "../snapshot/chunk-size.ts";
 import type { StreamEnd } from "../snapshot/chunk-source.ts";
 import { Copiers } from "../snapshot/copiers.ts";
 import { HandedOut } from "../snapshot/handed-out.ts";
+import { gapEntries } from "../snapshot/gap-entries.ts";
 import { Interleaved, type EntrySource } from "../snapshot/interleaved.ts";
 import { MysqlChunks } from "../snapshot/mysql-chunks.ts";
 import { Pace } from "../snapshot/pace.ts";
@@ -22,7 +25,13 @@ import { MysqlLocks } from "../snapshot/table-locks.ts";
 import type { ListedTable } from "../snapshot/table-list.ts";
 import type { Progress } from "../watcher/progress.ts";
 import type { Watcher } from "../watcher/watcher.ts";
-import { onlyRequested, planRequested, planSnapshot, tablesLeft } from "./snapshot-plan.ts";
+import {
+  onlyRequested,
+  planAfterGap,
+  planRequested,
+  planSnapshot,
+  tablesLeft,
+} from "./snapshot-plan.ts";
 import { snapshotReplica } from "./snapshot-replica.ts";
 import { SnapshotReport } from "./snapshot-report.ts";
 import type { Start } from "./start.ts";
@@ -84,6 +93,9 @@ export async function withSnapshot(
   if (plan !== null) {
     progress.snapshot.begin(plan);
     stages.begun.add(plan.run);
+    const mark = markOf(stages.start.position);
+    const { serverId } = about;
+    interleaved.begin(gapEntries({ state: plan, mark, serverId, nowMs: clock.wallMs() }));
     begin(tablesLeft(plan, mode));
   }
   return { source: interleaved, requested: request => take(stages, request, begin) };
@@ -181,6 +193,11 @@ async function endOf(server: MysqlServer): Promise<StreamEnd> {
   return { file, position, gtids };
 }
 
+function markOf({ serverUuid, boundary, transaction, prepared = [] }: SourcePosition): Mark {
+  const common = { serverUuid, boundary, transaction, prepared };
+  return { ...common, anonymous: false, gtids: [], eventTimeS: 0 };
+}
+
 /** A place on another server says nothing here. */
 function firstMark({ position, sameServer }: Start): Mark {
   const { serverUuid, boundary, transaction, anonymous } = position;
@@ -190,4 +207,20 @@ function firstMark({ position, sameServer }: Start): Mark {
     gtids: [],
     eventTimeS: 0,
   };
+}
+
+/** What takes the place of `gap`, and who has to be told of it. */
+export async function planMending(
+  {
+    config,
+    pipeline,
+    server,
+    progress,
+    clock,
+  }: Pick<SnapshotStages, "config" | "pipeline" | "server" | "progress" | "clock">,
+  gap: Gap,
+): Promise<SnapshotState> {
+  const patterns = [pipeline.tables, config.source.snapshot.tables];
+  const known = progress.snapshot.state;
+  return planAfterGap({ patterns, tables: await server.tables(), known, run: runNow(clock), gap });
 }

@@ -7,7 +7,7 @@ import { MENDED_BY_SET } from "../binlog/mysql-errors.ts";
 import { partOnServer } from "./part-on-server.ts";
 import type { StartConfig } from "../config/config.ts";
 import { sourcePosition, type Checkpoint, type SourcePosition } from "../core/checkpoint.ts";
-import { TidemarkError } from "../core/errors.ts";
+import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import { GtidSet } from "../core/gtid-set.ts";
 import type { Logger } from "../core/logger.ts";
 import type { DumpStart, TableFilter } from "../binlog/reader.ts";
@@ -53,6 +53,24 @@ export async function startAtCheckpoint(
     );
   }
   return { position: { ...position, transaction }, serverUuid, sameServer };
+}
+
+/**
+ * Where it goes on if the server has lost what follows the checkpoint: at the present, `afterGap`.
+ *
+ * @throws TidemarkError as `startAtCheckpoint` does, but POSITION_LOST.
+ */
+export async function startAfterGap(
+  server: MysqlServer,
+  checkpoint: Checkpoint,
+  options: StartOptions,
+): Promise<Start & { readonly afterGap: boolean }> {
+  try {
+    return { ...(await startAtCheckpoint(server, checkpoint, options)), afterGap: false };
+  } catch (thrown) {
+    if (toTidemarkError(thrown).code !== "POSITION_LOST") throw thrown;
+    return { ...(await startFresh(server, { kind: "latest" })), afterGap: true };
+  }
 }
 
 /** What decides how rows are read, and which. */

@@ -107,7 +107,11 @@ async function copyable(ask: SnapshotAsk, signal: AbortSignal): Promise<readonly
       const snapshot = { ...config.source.snapshot, mode: "initial" as const, tables: patterns };
       const meant = copiedTables({ snapshot, tables: captured });
       const grantee = await server.grantee();
-      const scene = { snapshot, tables: captured, patterns: pipeline.tables, grantee, server };
+      const { onLostPosition } = config.source;
+      const scene = {
+        ...{ snapshot, onLostPosition, tables: captured },
+        ...{ patterns: pipeline.tables, grantee, server },
+      };
       const findings = [
         ...(await snapshotFindings(scene)),
         ...(replica === undefined

@@ -141,6 +141,7 @@ export class FileSink implements Sink {
     if (size > base) await handle.datasync();
     this.#end = end;
     this.#at = end;
+    if (resume.startsAnew === true) return { [path]: { [PARTITION]: end } };
     if (delivery === "at-least-once" || lines === 0) return {};
     const inSnapshot = resume.snapshotTails !== undefined;
     if (!resume.sameServer || !resume.sameOutput || inSnapshot) {

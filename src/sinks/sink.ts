@@ -99,6 +99,8 @@ export interface SinkResume {
    * anything is sent: on another server than the checkpoint's it has to be found out whether that has them.
    */
   readonly arrived?: ((transactions: ReadonlySet<string>) => Promise<void>) | undefined;
+  /** Another stretch of the stream begins: nothing that stands behind the checkpoint comes again. */
+  readonly startsAnew?: boolean;
   /** False if tables, events, columns, format or routing changed since the checkpoint. */
   readonly sameOutput: boolean;
 }

@@ -44,9 +44,16 @@ export class Interleaved implements EntrySource {
   readonly #options: InterleavedOptions;
   /** Number of the next entry. */
   #seq = 0;
+  /** What stands in front of the stream. */
+  #first: readonly Omit<Entry, "seq">[] = [];
 
   constructor(options: InterleavedOptions) {
     this.#options = options;
+  }
+
+  /** To be called before anything is read: these entries come before all others. */
+  begin(entries: readonly Omit<Entry, "seq">[]): void {
+    this.#first = entries;
   }
 
   /** Ends when the stream does, or the signal aborts; throws what the stream throws, or a copier. */
@@ -57,6 +64,7 @@ export class Interleaved implements EntrySource {
     const reading = stream.entries(either);
     const copying = copiers.run(either);
     try {
+      if (this.#first.length > 0) yield this.#numbered(this.#first);
       yield* this.#both(reading, copying, either);
     } finally {
       ended.abort();
@@ -158,10 +166,12 @@ export class Interleaved implements EntrySource {
   }
 
   /** Those of the stream have their numbers, until rows come between. */
-  #numbered(entries: readonly Entry[]): readonly Entry[] {
+  #numbered(
+    entries: readonly (Omit<Entry, "seq"> & { readonly seq?: number })[],
+  ): readonly Entry[] {
     const first = this.#seq;
     this.#seq += entries.length;
-    if (entries[0]?.seq === first) return entries;
+    if (entries[0]?.seq === first) return entries as readonly Entry[];
     return entries.map((entry, index) => ({ ...entry, seq: first + index }));
   }
 

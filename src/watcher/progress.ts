@@ -68,6 +68,7 @@ export class Progress {
       definitions: mark.definitions ?? {},
     };
     if (mark.snapshot !== undefined) this.snapshot.release(mark.snapshot);
+    if (mark.toldGap !== undefined) this.snapshot.releaseGap(mark.toldGap);
     if (mark.eventTimeS > 0) this.#eventTimeS = mark.eventTimeS;
     for (const place of places) {
       this.#partitions(place.destination).set(String(place.partition), place.nextOffset);

@@ -41,6 +41,14 @@ export class SnapshotProgress {
     if (done) this.#shorten();
   }
 
+  /** The consumers of a table know of the gap. */
+  releaseGap(table: string): void {
+    if (this.#head?.gap === undefined) return;
+    const { gap } = this.#head;
+    const untold = gap.untold.filter(other => other !== table);
+    this.#head = { ...this.#head, gap: { ...gap, untold } };
+  }
+
   #shorten(): void {
     if (this.#tables.size > LISTED_MAX && this.#isFinished) this.#tables.clear();
   }

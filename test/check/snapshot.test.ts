@@ -27,6 +27,7 @@ async function found(
   }: Sight = {},
 ): Promise<readonly string[]> {
   const findings = await snapshotFindings({
+    onLostPosition: "stop",
     snapshot: {
       mode: "initial",
       tables,

@@ -35,6 +35,7 @@ describe("a minimal file", () => {
         tls: { mode: "verify_identity", ca: undefined, cert: undefined, key: undefined },
         start: { kind: "latest" },
         xa: "stop",
+        onLostPosition: "stop",
         snapshot: {
           mode: "never",
           tables: ["*.*"],
@@ -232,9 +233,33 @@ pipelines: [{ name: a, tables: [a.b], sink: { type: stdout }, commit_log: { type
       "source.snapshot.host: only GTIDs tell whether a replica has what the stream has, and quiesced does without",
     ],
     [
-      "a snapshot where the position is lost",
-      MINIMAL.replace("user: cdc", "user: cdc\n  on_lost_position: snapshot"),
-      "source.on_lost_position: snapshot is not in this release yet; expected stop",
+      "a snapshot for a lost position where nobody can be told to empty a table",
+      MINIMAL.replace("user: cdc", "user: cdc\n  on_lost_position: snapshot").replace(
+        "    sink:",
+        "    format: maxwell\n    sink:",
+      ),
+      "source.on_lost_position: snapshot cannot mend pipeline shop: its format maxwell cannot tell that a table is emptied",
+    ],
+    [
+      "the same where rows that are read are left out",
+      MINIMAL.replace("user: cdc", "user: cdc\n  on_lost_position: snapshot").replace(
+        "    sink:",
+        "    events: [update, truncate]\n    sink:",
+      ),
+      "source.on_lost_position: snapshot cannot mend pipeline shop: its events leave out insert or truncate",
+    ],
+    [
+      "a snapshot for a lost position that nobody can promise a quiet time for",
+      MINIMAL.replace(
+        "user: cdc",
+        "user: cdc\n  on_lost_position: snapshot\n  snapshot: { quiesced: true }",
+      ),
+      "source.on_lost_position: nobody knows when it comes to a snapshot: quiesced cannot be promised for it",
+    ],
+    [
+      "a truncate in a format that has no word for it",
+      MINIMAL.replace("    sink:", "    format: maxwell\n    events: [truncate]\n    sink:"),
+      "pipelines.shop.events: the format maxwell has no word for truncate: take it out",
     ],
     [
       "a delivery for stdout",

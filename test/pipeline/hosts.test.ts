@@ -25,6 +25,7 @@ function hostsOf(...names: readonly string[]): SourceHosts {
         replica: undefined,
       },
       xa: "stop",
+      onLostPosition: "stop",
     },
     tls: { mode: "disabled", ca: undefined, cert: undefined, key: undefined },
   };
@@ -108,6 +109,15 @@ describe("where none is fit", () => {
     expect(await chosen(hostsOf("a", "b"), LOST, ERRANT)).toBe(told);
     const only = hostsOf("b");
     expect(await chosen(only, ERRANT)).toBe("POSITION_UNUSABLE: It lacks a:7 for good.");
+  });
+
+  test("what one has purged is lost after a while, in which another may come back that has it", async () => {
+    const hosts = hostsOf("a", "b");
+    expect(await chosen(hosts, DOWN, LOST)).toMatch(/^SOURCE_UNAVAILABLE: /);
+    clock.advance(59_000);
+    expect(await chosen(hosts, DOWN, LOST)).toMatch(/^SOURCE_UNAVAILABLE: /);
+    clock.advance(2_000);
+    expect(await chosen(hosts, DOWN, LOST)).toMatch(/^POSITION_LOST: .*It has purged a:5/);
   });
 
   test("while another is down, it is wrong after a while", async () => {

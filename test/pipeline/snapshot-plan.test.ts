@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../src/core/checkpoint.ts";
-import type { SnapshotState, SnapshotTable } from "../../src/core/snapshot-state.ts";
+import type { GapPlace, SnapshotState, SnapshotTable } from "../../src/core/snapshot-state.ts";
 import { compileTableFilter } from "../../src/config/table-pattern.ts";
 import type { Wanted } from "../../src/core/snapshot-request.ts";
 import {
   onlyRequested,
+  planAfterGap,
   planRequested,
   planSnapshot,
   tablesLeft,
@@ -107,6 +108,30 @@ describe("a request", () => {
     expect(tablesLeft(onlyRequested(known), "never").map(({ run }) => run)).toEqual(["7"]);
     expect(onlyRequested(known)).toMatchObject({ tails, tables: { "shop.a": { until: null } } });
     expect(onlyRequested(state({ "shop.a": HALF }, { tails })).tails).toBeNull();
+  });
+});
+
+describe("a plan for what is lost", () => {
+  const place = (position: number): GapPlace => ({
+    ...{ server_uuid: "u", file: "binlog.000001", position, gtid_set: "" },
+  });
+  const gap = { from: place(4), to: place(9) };
+  const patterns = [["shop.*"], ["*.*", "!shop.b", "!shop.c"]];
+
+  test("reads all rows anew in any mode, and tells also those whose rows are left out", () => {
+    const known = state({ "shop.a": DONE, "shop.c": { ...HALF, run: "1" } }, { requested: 4 });
+    const mending = planAfterGap({
+      ...{ patterns, tables: tables("c", "b", "a"), known, run: "2", gap },
+    });
+    const anew = { ...UNTOUCHED, run: "2" };
+    expect(mending).toEqual({
+      ...{ run: "2", patterns, tails: null, requested: 4 },
+      tables: { "shop.a": anew, "shop.c": anew },
+      gap: { ...gap, untold: ["shop.a", "shop.b", "shop.c"] },
+    });
+    expect(tablesLeft(onlyRequested(mending), "never")).toHaveLength(2);
+    expect(plan({ known: mending }).gap).toEqual(mending.gap);
+    expect(onlyRequested(mending).gap).toEqual(mending.gap);
   });
 });
 

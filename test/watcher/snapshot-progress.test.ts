@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { SnapshotStep } from "../../src/core/snapshot-state.ts";
+import { isSnapshotState, type SnapshotStep } from "../../src/core/snapshot-state.ts";
 import { SnapshotProgress } from "../../src/watcher/snapshot-progress.ts";
 
 const NOTHING = { rows: 0, key: null, until: null, done: false };
@@ -30,6 +30,17 @@ describe("the snapshot in a checkpoint", () => {
     });
     copy.release(step({ rows: 20, key: { id: "20" }, done: true }));
     expect(copy.state?.tables["a"]).toMatchObject({ until: null, done: true });
+  });
+
+  test("knows who has not been told of a gap", () => {
+    const copy = new SnapshotProgress();
+    const place = { server_uuid: "u", file: "binlog.000001", position: 4, gtid_set: "" };
+    const gap = { from: place, to: place, untold: ["a", "b"] };
+    copy.begin({ run: "1", patterns: [], tables: { a: NOTHING }, tails: null, gap });
+    copy.releaseGap("a");
+    expect(copy.state?.gap).toEqual({ ...gap, untold: ["b"] });
+    expect(isSnapshotState(copy.state, () => true)).toBe(true);
+    expect(isSnapshotState({ ...copy.state, gap: { ...gap, to: null } }, () => true)).toBe(false);
   });
 
   test("lists few tables for ever, and many until all are copied", () => {

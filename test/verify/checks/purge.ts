@@ -2,7 +2,7 @@
  * The binlog behind the checkpoint is removed: once while the program is stopped, and once between the end of
  * its dump thread and its reconnect. It has to end with 65, and its message must name the place and just those
  * transactions which are gone and were not delivered. `tidemark position set earliest` then goes on with what is
- * left, and nothing else is missing.
+ * left, and nothing else is missing. With `on_lost_position: snapshot` it mends that by itself (purge-mended.ts).
  */
 import type { RowDataPacket } from "mysql2/promise";
 import type { Mysql } from "../../../tools/services/services.ts";
@@ -13,8 +13,7 @@ import { progress } from "../progress.ts";
 import { withConnection } from "../servers.ts";
 import { sleep, until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
-
-type Moment = "stopped" | "reconnect";
+import { purgeMended, type Moment } from "./purge-mended.ts";
 
 const LOAD_MS = 15_000;
 const QUICK_LOAD_MS = 4_000;
@@ -25,6 +24,7 @@ export async function purge(context: CheckContext): Promise<Outcome> {
   const outcomes: Outcome[] = [];
   for (const moment of ["stopped", "reconnect"] as const) {
     outcomes.push(await purgedWhen(context, moment));
+    outcomes.push(await purgeMended(context, moment));
   }
   return combined(outcomes);
 }
