@@ -81,6 +81,18 @@ describe("DebeziumFormat", () => {
     );
   });
 
+  test("writes what is missing as a message about no row", () => {
+    const { origin } = changeOf(orders, "insert", [["1", "pen"]]);
+    const place = { server_uuid: "u", file: "binlog.000001", position: 4, gtid_set: "u:1-7" };
+    const gap = { from: place, to: { ...place, gtid_set: "u:1-9" } };
+    const transaction = { id: "gap/2", gtid: undefined, thread: undefined };
+    const about = { operation: "gap", database: "shop", table: "orders", gap } as const;
+    const value = format().noticeValue({ ...about, transaction, origin });
+    const { source, ...rest } = JSON.parse(value.toString()) as Record<string, unknown>;
+    expect(rest).toMatchObject({ before: null, after: null, op: "m", gap });
+    expect(source).toMatchObject({ table: "orders", gtid: null, pos: origin.position });
+  });
+
   test("writes a row of a snapshot as Debezium does, with its key and without a row number", () => {
     const debezium = format();
     const images = [["1", "a"], ["2", "b"]]; // prettier-ignore
