@@ -1,7 +1,7 @@
 /**
  * A snapshot of four tables while a writer changes them, with kills inside the snapshot and at its end: the
  * rows that were read and the changes that were streamed must together be the tables, each thing once. Then
- * the same with rows from a replica that lags.
+ * the same with rows from a replica that lags. A fifth table has no key, and is equal as a multiset.
  */
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import type { Outcome } from "../campaign.ts";
 import { Consumer } from "../consumer.ts";
 import { Ledger } from "../handover/ledger.ts";
 import { HandoverOracle, type Selected, type Seen } from "../handover/oracle.ts";
+import { createLoose, LOOSE, LooseCopy, LooseWriter, selectLoose } from "../handover/loose.ts";
 import { DATABASE, createTable, fillTable, tables } from "../handover/tables.ts";
 import { HandoverWriter } from "../handover/writer.ts";
 import type { RawRecord } from "../kafka-wire.ts";
@@ -35,6 +36,12 @@ const NEARLY_ALL = 0.96;
 /** While a replica is waited for, many rows change or go, and come as changes alone. */
 const NEARLY_ALL_THERE = 0.7;
 const PATIENCE_MS = 300_000;
+/** So that its copy takes long enough to be killed in it. */
+const LOOSE_ROWS_MIN = 100_000;
+/** In the table without a key. */
+const LOOSE_KILLS = 3;
+/** It takes seconds only. */
+const LOOSE_LOOK_MS = 20;
 /** What a wrong build has not brought by then, it will not bring. */
 const MUTANT_PATIENCE_MS = 20_000;
 const RSS_MAX_MB = 300;
@@ -124,6 +131,8 @@ interface HandoverOptions {
 interface Hits {
   readonly inside: number;
   readonly atHandover: number;
+  /** While the table without a key was copied. */
+  readonly insideLoose: number;
 }
 
 class Handover {
@@ -133,6 +142,9 @@ class Handover {
   readonly #ledger: Ledger;
   readonly #oracle: HandoverOracle;
   readonly #writer: HandoverWriter;
+  readonly #loose = new LooseCopy();
+  readonly #looseWriter: LooseWriter;
+  readonly #looseRows: number;
   readonly #product: Product;
   readonly #consumer: Consumer;
   readonly #random: Random;
@@ -152,6 +164,8 @@ class Handover {
       ...{ mysql, seed, ledger: this.#ledger },
       transactionsPerSecond: TRANSACTIONS_PER_SECOND,
     });
+    this.#looseRows = Math.max(rows, LOOSE_ROWS_MIN);
+    this.#looseWriter = new LooseWriter({ mysql, rows: this.#looseRows, seed });
     this.#consumer = new Consumer(kafka.brokers, topic => topic.startsWith(`${this.#name}.`));
     const config = join(this.#dir, "tidemark.yaml");
     writeFileSync(config, JSON.stringify(this.#config(), null, 2));
@@ -167,7 +181,7 @@ class Handover {
     return {
       source: {
         ...{ host: mysql.host, port: mysql.port, ...cdcUser },
-        snapshot: { mode: "initial", ...from },
+        snapshot: { mode: "initial", no_key: "lock", ...from },
       },
       pipelines: [
         {
@@ -190,11 +204,13 @@ class Handover {
     await withConnection(mysql, async connection => {
       await connection.query(`DROP DATABASE IF EXISTS ${DATABASE}`);
       await connection.query(`CREATE DATABASE ${DATABASE}`);
+      await connection.query(`GRANT LOCK TABLES ON ${DATABASE}.* TO '${cdcUser.user}'@'%'`);
       await connection.query(`GRANT SELECT ON ${DATABASE}.* TO '${cdcUser.user}'@'%'`);
       for (const [index, table] of tables.entries()) {
         await connection.query(createTable(table));
         await connection.query(fillTable(table, rows, this.#ledger.firstVersion(index)));
       }
+      await createLoose(connection, this.#looseRows);
     });
     progress(`handover: ${tables.length} tables of ${rows} rows`);
   }
@@ -206,8 +222,9 @@ class Handover {
     await this.#until(() => this.#oracle.reads > 0, "the first row of the snapshot");
     // All that it writes lies behind the place where the stream began.
     this.#writer.start();
+    this.#looseWriter.start();
     const nearlyAll = this.#options.replica === undefined ? NEARLY_ALL : NEARLY_ALL_THERE;
-    const hits = { inside: 0, atHandover: 0 };
+    const hits = { inside: 0, atHandover: 0, insideLoose: 0 };
     for (let kill = 0; kill < inside; kill += 1) {
       const share = ((kill + this.#random.next()) / inside) * nearlyAll;
       const isThere = (): boolean => this.#oracle.reads >= share * all;
@@ -216,12 +233,28 @@ class Handover {
       if ((await this.#kill()) && isInside) hits.inside += 1;
     }
     const isEnding = (): boolean => this.#oracle.reads >= NEARLY_ALL * all || this.#isCopied;
-    await this.#until(isEnding, "the end of the snapshot");
+    await this.#until(isEnding, "the end of the snapshot", LOOSE_LOOK_MS);
+    await this.#killedInLoose(hits);
     for (let kill = 0; kill < atEnd; kill += 1) {
       await sleep(this.#random.int(20, 1_200));
       if (await this.#kill()) hits.atHandover += 1;
     }
     return hits;
+  }
+
+  /** It is the last one: in the order of their names. */
+  async #killedInLoose(hits: { insideLoose: number }): Promise<void> {
+    const rows = this.#looseRows;
+    for (let kill = 0; kill < LOOSE_KILLS; kill += 1) {
+      const { emptied } = this.#loose;
+      const share = this.#random.next() * 0.5;
+      const isThere = (): boolean =>
+        this.#loose.emptied > emptied && this.#loose.rowsRead >= share * rows;
+      const what = `${share} of the table without key`;
+      await this.#until(() => isThere() || this.#isCopied, what, LOOSE_LOOK_MS);
+      if (!this.#isCopied) hits.insideLoose += 1;
+      await this.#kill();
+    }
   }
 
   get #isCopied(): boolean {
@@ -249,29 +282,47 @@ class Handover {
     this.lagS = Math.max(this.lagS, Number(status?.["Seconds_Behind_Source"]) || 0);
   }
 
-  async judged({ inside, atHandover, kills }: Hits & { kills: number }): Promise<Outcome> {
+  async judged({
+    inside,
+    atHandover,
+    insideLoose,
+    kills,
+  }: Hits & { kills: number }): Promise<Outcome> {
     // A while in which nothing is killed: what follows the snapshot is stream alone.
     await sleep(3_000);
-    await this.#writer.stop();
+    await Promise.all([this.#writer.stop(), this.#looseWriter.stop()]);
     const selected = await this.#selected();
-    const isWhole = (): boolean => this.#oracle.missing === 0 && this.#oracle.isWhole(selected);
+    const selectedLoose = await withConnection(this.#options.mysql, selectLoose);
+    const differences = () => this.#loose.differences(selectedLoose);
+    const isLooseEqual = (): boolean => differences().lost + differences().phantom === 0;
+    const isWhole = (): boolean =>
+      this.#oracle.missing === 0 && this.#oracle.isWhole(selected) && isLooseEqual();
     await this.#until(isWhole, "everything to arrive", WHOLE_LOOK_MS).catch((error: unknown) =>
       progressError("handover", error),
     );
     const { code } = await this.#product.terminate();
     await this.#read();
-    const faults = this.#oracle.faults(selected);
+    const { lost, phantom } = differences();
+    const faults = {
+      ...this.#oracle.faults(selected),
+      loose_lost: lost,
+      loose_phantom: phantom,
+      loose_duplicated: this.#loose.duplicated,
+    };
     const rss = this.#product.peakRssMb;
     const figures = {
       ...this.soFar(),
       ...faults,
       kills_inside: inside,
       kills_at_handover: atHandover,
+      kills_inside_loose: insideLoose,
+      loose_transactions: this.#looseWriter.transactions,
+      loose_copies: this.#loose.emptied,
       peak_rss_mb: rss,
     };
     for (const example of this.#oracle.examples) progress(`  ${example}`);
     const none = Object.values(faults).every(count => count === 0);
-    const isVoid = inside < kills * 0.8 || this.#ledger.committed.size < 1_000;
+    const isVoid = inside < kills * 0.8 || insideLoose === 0 || this.#ledger.committed.size < 1_000;
     return { ok: none && code === 0 && rss < RSS_MAX_MB, void: none && isVoid, figures };
   }
 
@@ -303,7 +354,11 @@ class Handover {
   }
 
   async #read(): Promise<void> {
-    await this.#consumer.readToEnd((record, { topic }) => {
+    await this.#consumer.readToEnd((record, { topic, partition }) => {
+      if (topic === `${this.#name}.${DATABASE}.${LOOSE}`) {
+        this.#loose.observe(record, partition);
+        return;
+      }
       const table = tables.findIndex(({ name }) => topic === `${this.#name}.${DATABASE}.${name}`);
       const seen = seenIn(record, table);
       if (seen !== undefined) this.#oracle.observe(seen);
@@ -327,6 +382,7 @@ class Handover {
 
   async close(): Promise<void> {
     await this.#writer.stop().catch(() => undefined);
+    await this.#looseWriter.stop().catch(() => undefined);
     await this.#product.dispose();
     this.#consumer.close();
     rmSync(this.#dir, { recursive: true, force: true });

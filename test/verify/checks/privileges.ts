@@ -12,11 +12,14 @@ import { DATABASE, TypesSource, type Metadata } from "../types/source.ts";
 import { until } from "../wait.ts";
 import type { CheckContext } from "./check.ts";
 
-type Server = readonly [version: MysqlVersion, metadata: Metadata, snapshot?: "snapshot"];
+/** Existing rows too; with `lock`, those of a table without a key. */
+type Copying = "snapshot" | "lock";
+type Server = readonly [version: MysqlVersion, metadata: Metadata, copying?: Copying];
 
 const SERVERS: readonly Server[] = [
   ["mysql-8", "FULL", "snapshot"],
   ["mysql-9", "FULL", "snapshot"],
+  ["mysql-9", "FULL", "lock"],
   ["mysql-5", "MINIMAL"],
   ["mysql-8", "FULL"],
   ["mysql-9", "FULL"],
@@ -32,11 +35,11 @@ const USER = `'${cdcUser.user}'@'%'`;
 export async function privileges({ options }: CheckContext): Promise<Outcome> {
   const figures: Record<string, Figure> = { seed: options.seed };
   let ok = true;
-  for (const [version, metadata, snapshot] of SERVERS) {
-    const name = [version, metadata, snapshot].join(" ").trimEnd();
+  for (const [version, metadata, copying] of SERVERS) {
+    const name = [version, metadata, copying].join(" ").trimEnd();
     const source = await TypesSource.start(version, metadata);
     try {
-      const { asked, wrong } = await new Trial(source, metadata, snapshot !== undefined).judge();
+      const { asked, wrong } = await new Trial(source, metadata, copying).judge();
       figures[name] = asked.join(", ");
       for (const fault of wrong) progress(`privileges: ${name}: ${fault}`);
       ok &&= wrong.length === 0;
@@ -51,23 +54,25 @@ class Trial {
   readonly #source: TypesSource;
   readonly #metadata: Metadata;
   readonly #copies: boolean;
+  readonly #locks: boolean;
   readonly #wrong: string[] = [];
   #rows = 0;
 
-  /** @param copies whether the rows that are there are sent too. */
-  constructor(source: TypesSource, metadata: Metadata, copies: boolean) {
-    this.#copies = copies;
+  constructor(source: TypesSource, metadata: Metadata, copying: Copying | undefined) {
+    this.#copies = copying !== undefined;
+    this.#locks = copying === "lock";
     this.#source = source;
     this.#metadata = metadata;
   }
 
   async judge(): Promise<{ asked: readonly string[]; wrong: readonly string[] }> {
     await this.#source.run(
-      "CREATE TABLE orders (id INT PRIMARY KEY, note VARCHAR(20))",
+      `CREATE TABLE orders (id INT${this.#locks ? "" : " PRIMARY KEY"}, note VARCHAR(20))`,
       "INSERT INTO orders VALUES (0, 'there')",
     );
     await this.#grant([]);
-    const snapshot = { mode: this.#copies ? "initial" : "never" };
+    const mode = this.#copies ? "initial" : "never";
+    const snapshot = { mode, no_key: this.#locks ? "lock" : "refuse" };
     const start = await this.#source.position();
     // A table that nobody shows is missed only where the pipeline names it.
     const tables = this.#copies ? [`${DATABASE}.orders`] : undefined;
@@ -78,6 +83,7 @@ class Trial {
       const expected = ["REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*"];
       if (this.#metadata === "MINIMAL") expected.push(`SELECT ON \`${DATABASE}\`.*`);
       if (this.#copies) expected.push(`SELECT ON \`${DATABASE}\`.\`orders\``);
+      if (this.#locks) expected.push(`LOCK TABLES ON \`${DATABASE}\`.*`);
       if (asked.join() !== expected.join()) this.#wrong.push(`check asks for ${asked.join(", ")}`);
       run.product.start();
       await this.#delivers(run);
