@@ -72,8 +72,8 @@ export interface Mark {
   readonly statement?: boolean;
   /** Set if its rows are not from the binlog. */
   readonly snapshot?: SnapshotStep;
-  /** All has been told of the gap in this table. */
-  readonly toldGap?: string;
+  /** This has been told of the gap in this table. */
+  readonly toldGap?: { readonly table: string; readonly operation: TableOperation };
 }
 
 /** Changes that are encoded and delivered together: an entry, or what a de-duplication window lets go. */

@@ -44,8 +44,14 @@ export interface SnapshotState {
   readonly tails: NextOffsets | null;
   /** Number of the last request that was taken. */
   readonly requested?: number;
-  /** What these rows take the place of, if anything; `untold`: the tables whose consumers do not know of it yet. */
-  readonly gap?: Gap & { readonly untold: readonly string[] };
+  /**
+   * What these rows take the place of, if anything; `untold`: the tables whose consumers do not know of it yet,
+   * `unemptied`: those whose consumers have not been told to forget their rows.
+   */
+  readonly gap?: Gap & {
+    readonly untold: readonly string[];
+    readonly unemptied: readonly string[];
+  };
 }
 
 /** What releasing an entry adds. */
@@ -88,7 +94,9 @@ const isGap = (value: unknown): boolean =>
   isPlace(value["from"]) &&
   isPlace(value["to"]) &&
   Array.isArray(value["untold"]) &&
-  value["untold"].every(isText);
+  value["untold"].every(isText) &&
+  Array.isArray(value["unemptied"]) &&
+  value["unemptied"].every(isText);
 
 /** @param isNextOffsets of the checkpoint that it is part of. */
 export function isSnapshotState(

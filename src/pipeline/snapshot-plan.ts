@@ -113,7 +113,7 @@ export function planAfterGap(
     ...plan,
     ...(known?.requested !== undefined && { requested: known.requested }),
     tables: Object.fromEntries(anew),
-    gap: { ...gap, untold: untold.sort() },
+    gap: { ...gap, untold: untold.sort(), unemptied: [...all].sort() },
   };
 }
 

@@ -16,24 +16,26 @@ export interface GapEntriesOptions {
 
 export function gapEntries(options: GapEntriesOptions): readonly Omit<Entry, "seq">[] {
   const { state, mark, serverId, nowMs } = options;
-  const { run, gap, tables } = state;
+  const { run, gap } = state;
   if (gap === undefined) return [];
   const { file, position } = mark.boundary;
   const origin: RowsOrigin = { file, position, serverId, timestampS: Math.floor(nowMs / 1000) };
   const transaction = { id: `gap/${run}`, gtid: undefined, thread: undefined };
   const { from, to } = gap;
-  return gap.untold.flatMap(id => {
+  // In the order of before, whatever of it is left.
+  const left = [...new Set([...gap.untold, ...gap.unemptied])].sort();
+  return left.flatMap(id => {
     const [database, table] = partsOf(id);
     const about = { database, table, transaction, origin };
     const missing: TableNotice = { ...about, operation: "gap", gap: { from, to } };
     const emptied: TableNotice = { ...about, operation: "truncate" };
-    const notices = id in tables ? [missing, emptied] : [missing];
-    return notices.map((notice, index) => {
-      const isLast = index === notices.length - 1;
-      return {
-        ...{ bytes: NOTICE_BYTES, changes: [], notice },
-        mark: isLast ? { ...mark, toldGap: id } : mark,
-      };
+    const notices = [
+      ...(gap.untold.includes(id) ? [missing] : []),
+      ...(gap.unemptied.includes(id) ? [emptied] : []),
+    ];
+    return notices.map(notice => {
+      const toldGap = { table: id, operation: notice.operation };
+      return { ...{ bytes: NOTICE_BYTES, changes: [], notice }, mark: { ...mark, toldGap } };
     });
   });
 }

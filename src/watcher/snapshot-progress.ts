@@ -1,5 +1,6 @@
 /** The snapshot's part of the checkpoint in the making. */
 import type { NextOffsets } from "../core/checkpoint.ts";
+import type { Mark } from "../core/entry.ts";
 import { assert } from "../core/errors.ts";
 import {
   NOTHING_COPIED,
@@ -41,12 +42,13 @@ export class SnapshotProgress {
     if (done) this.#shorten();
   }
 
-  /** The consumers of a table know of the gap. */
-  releaseGap(table: string): void {
+  /** The consumers of a table know of the gap, or to forget their rows. */
+  releaseGap({ table, operation }: NonNullable<Mark["toldGap"]>): void {
     if (this.#head?.gap === undefined) return;
     const { gap } = this.#head;
-    const untold = gap.untold.filter(other => other !== table);
-    this.#head = { ...this.#head, gap: { ...gap, untold } };
+    const list = operation === "gap" ? "untold" : "unemptied";
+    const left = gap[list].filter(other => other !== table);
+    this.#head = { ...this.#head, gap: { ...gap, [list]: left } };
   }
 
   #shorten(): void {

@@ -127,7 +127,10 @@ describe("a plan for what is lost", () => {
     expect(mending).toEqual({
       ...{ run: "2", patterns, tails: null, requested: 4 },
       tables: { "shop.a": anew, "shop.c": anew },
-      gap: { ...gap, untold: ["shop.a", "shop.b", "shop.c"] },
+      gap: {
+        ...{ ...gap, untold: ["shop.a", "shop.b", "shop.c"] },
+        unemptied: ["shop.a", "shop.c"],
+      },
     });
     expect(tablesLeft(onlyRequested(mending), "never")).toHaveLength(2);
     expect(plan({ known: mending }).gap).toEqual(mending.gap);

@@ -35,9 +35,9 @@ describe("the snapshot in a checkpoint", () => {
   test("knows who has not been told of a gap", () => {
     const copy = new SnapshotProgress();
     const place = { server_uuid: "u", file: "binlog.000001", position: 4, gtid_set: "" };
-    const gap = { from: place, to: place, untold: ["a", "b"] };
+    const gap = { from: place, to: place, untold: ["a", "b"], unemptied: ["a"] };
     copy.begin({ run: "1", patterns: [], tables: { a: NOTHING }, tails: null, gap });
-    copy.releaseGap("a");
+    copy.releaseGap({ table: "a", operation: "gap" });
     expect(copy.state?.gap).toEqual({ ...gap, untold: ["b"] });
     expect(isSnapshotState(copy.state, () => true)).toBe(true);
     expect(isSnapshotState({ ...copy.state, gap: { ...gap, to: null } }, () => true)).toBe(false);
