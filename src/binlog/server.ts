@@ -310,6 +310,23 @@ export class MysqlServer {
     });
   }
 
+  /** What is wrong with a condition on the rows of a table; undefined if nothing is. No row is read. */
+  conditionFault(
+    { database, name }: Pick<SourceTable, "database" | "name">,
+    condition: string,
+  ): Promise<string | undefined> {
+    return this.#ask("a condition on its rows", async ask => {
+      const table = `${quoted(database)}.${quoted(name)}`;
+      try {
+        await ask(`SELECT 1 FROM ${table} AS t WHERE (${condition}\n) LIMIT 0`);
+        return undefined;
+      } catch (thrown) {
+        if (Number((thrown as { errno?: unknown }).errno) > 0) return (thrown as Error).message;
+        throw thrown;
+      }
+    });
+  }
+
   /** By `database.table`, as its statistics estimate: good for a bar of progress, not for a sum. */
   estimatedRows(): Promise<ReadonlyMap<string, number>> {
     return this.#ask("how many rows its tables have", async ask => {

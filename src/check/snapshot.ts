@@ -16,7 +16,7 @@ export interface SnapshotScene {
   readonly grantee: string;
   readonly server: Pick<
     MysqlServer,
-    "inspect" | "unreadable" | "unlockable" | "withoutConsistentRead"
+    "inspect" | "unreadable" | "conditionFault" | "unlockable" | "withoutConsistentRead"
   >;
 }
 
@@ -31,16 +31,38 @@ export async function snapshotFindings(scene: SnapshotScene): Promise<readonly F
   const copied = copiedTables(scene);
   const { gtidMode, isMariaDb } = await server.inspect();
   const keyless = copied.filter(({ hasPrimaryKey }) => !hasPrimaryKey);
-  const denied = await server.unreadable(copied);
-  const hidden = await server.unreadable(unseen(scene));
+  const notSeen = unseen(scene);
+  const unreadable = new Set(await server.unreadable<Name>([...copied, ...notSeen]));
+  const denied = copied.filter(table => unreadable.has(table));
+  const hidden = notSeen.filter(table => unreadable.has(table));
+  const readable = copied.filter(table => !unreadable.has(table));
   const findings = [
     ...(copied.length > TABLES_MAX ? [tooMany(copied.length)] : []),
     ...(snapshot.quiesced || (gtidMode && !isMariaDb) ? [] : [withoutGtids(isMariaDb, scene)]),
     ...(await keylessFindings(scene, keyless)),
     ...denied.slice(0, LISTED_MAX).map(table => notReadable(table, grantee)),
     ...hidden.slice(0, LISTED_MAX).map(table => notShown(table, grantee)),
+    ...(await conditionFindings(scene, readable)),
   ];
   return findings.length > 0 ? findings : [good("snapshot.tables", countOf(copied.length))];
+}
+
+async function conditionFindings(
+  { snapshot, server }: SnapshotScene,
+  tables: readonly SourceTable[],
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const table of tables) {
+    const id = `${table.database}.${table.name}`;
+    const condition = snapshot.where[id];
+    const reason =
+      condition === undefined ? undefined : await server.conditionFault(table, condition);
+    if (reason === undefined) continue;
+    const found = `MySQL refuses the condition of source.snapshot.where for ${id}: ${reason}.`;
+    const fix = `source.snapshot.where: what may stand in SELECT … FROM ${id} AS t WHERE (…)`;
+    findings.push(fault("CONFIG_INVALID", "snapshot.where", found, fix));
+  }
+  return findings;
 }
 
 /** Those of the captured tables whose rows are to be copied. */

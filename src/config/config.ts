@@ -47,6 +47,8 @@ export interface SnapshotConfig {
   readonly batchRows: number | undefined;
   /** Copied at the same time. */
   readonly parallelTables: number;
+  /** Condition in SQL by table: other rows are not copied. */
+  readonly where: Readonly<Record<string, string>>;
   /** Infinity for as fast as it goes. */
   readonly rowsPerS: number;
   readonly quiesced: boolean;

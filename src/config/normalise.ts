@@ -35,6 +35,7 @@ import type { Collector } from "./files.ts";
 import { normaliseRabbitmq } from "./rabbitmq.ts";
 import { normaliseSqs } from "./sqs.ts";
 import { formatSize, parseSize } from "./scalars.ts";
+import { compileTableFilter } from "./table-pattern.ts";
 import { configSchema, pipelineSchema, queueSchema, sourceSchema } from "./schema.ts";
 import { schemaTopicFault } from "./schema-changes.ts";
 import type { SnapshotSettings } from "./snapshot.ts";
@@ -89,6 +90,7 @@ export function normalise(document: unknown, name: string, faults: Faults): Load
   );
   checkFiles(pipelines, faults);
   if (sourceConfig) checkMending(pipelines, sourceConfig, faults);
+  checkConditions(sourceConfig, pipelines, faults);
   faults.throwIfAny(name);
 
   assert(whole.success && sourceConfig !== undefined && queueConfig !== undefined, "no faults");
@@ -232,6 +234,12 @@ function checkLostPosition(settings: SourceSettings, path: Path, faults: Faults)
       "snapshot reads existing rows, which xa: at_prepare cannot do with: use at_commit",
     );
   }
+  if (Object.keys(settings.snapshot.where).length > 0) {
+    faults.add(
+      path,
+      "snapshot empties the consumer's tables, and rows that snapshot.where leaves out would not come back",
+    );
+  }
   if (settings.snapshot.quiesced) {
     faults.add(
       path,
@@ -256,6 +264,22 @@ function checkMending(
         ? "its events leave out insert or truncate"
         : `its format ${format.type} cannot tell that a table is emptied`;
     faults.add(["source", "on_lost_position"], `snapshot cannot mend pipeline ${name}: ${lacks}`);
+  }
+}
+
+/** A name that nobody captures is misspelt. */
+function checkConditions(
+  source: SourceConfig | undefined,
+  pipelines: readonly (PipelineConfig | undefined)[],
+  faults: Faults,
+): void {
+  if (pipelines.includes(undefined)) return;
+  const filters = pipelines.map(pipeline => compileTableFilter(pipeline?.tables ?? []));
+  for (const id of Object.keys(source?.snapshot.where ?? {})) {
+    const dot = id.indexOf(".");
+    const [database, name] = [id.slice(0, dot), id.slice(dot + 1)];
+    if (filters.some(captures => captures(database, name))) continue;
+    faults.add(["source", "snapshot", "where", id], "no pipeline captures this table");
   }
 }
 
@@ -293,7 +317,7 @@ function normaliseSnapshot(
   const isSource = hosts.length === 1 && hosts[0].host === host && hosts[0].port === port;
   const replica = host === "" || isSource ? undefined : { host, port };
   const reading = { batchRows, parallelTables: parallel_tables, rowsPerS: rows_per_s ?? Infinity };
-  const same = { tables, ...reading, quiesced, noKey, replica };
+  const same = { tables, where: settings.where, ...reading, quiesced, noKey, replica };
   if (mode === "never" || mode === "false") return { mode: "never", ...same };
   return { mode: force || mode === "always" ? "always" : "initial", ...same };
 }

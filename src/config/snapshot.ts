@@ -16,6 +16,11 @@ function snapshotHostFault(host: string): string | undefined {
     : undefined;
 }
 
+function tableNameFault(name: string): string | undefined {
+  if (/^!|[*?]/.test(name)) return "expected the name of one table, such as shop.orders";
+  return tablePatternFault(name);
+}
+
 const ROWS_MAX = 100_000;
 
 const batchRowsSchema = z
@@ -59,6 +64,16 @@ export const snapshotSchema = z
       .describe(
         "Tables that are copied at the same time, each over a connection of its own. More than one gains " +
           "where each answer takes long: from a replica that lags behind, or far away.",
+      ),
+    where: z
+      .record(checked(text(), tableNameFault), text(), {
+        error:
+          "expected conditions by table, such as { shop.orders: \"created_at > '2025-01-01'\" }",
+      })
+      .default({})
+      .describe(
+        "Condition in SQL by table, such as `shop.orders: \"created_at > '2025-01-01'\"`: rows for which it does not " +
+          "hold are not copied. Changes are not held back by it.",
       ),
     rows_per_s: integer(1, 10_000_000)
       .optional()

@@ -142,11 +142,11 @@ function build(
 ) {
   const { config, server, connection, source, start, watcher, progress, vitals, clock, logger } =
     stages;
-  const { batchRows, quiesced, parallelTables, rowsPerS, noKey } = config.source.snapshot;
+  const { batchRows, quiesced, parallelTables, rowsPerS, where, noKey } = config.source.snapshot;
   const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE);
   const toSource = (signal: AbortSignal) => connectForStatements(connection, signal);
-  const reading = { rowBytesMax: maxRowBytes, clock };
+  const reading = { rowBytesMax: maxRowBytes, where, clock };
   const handedOut = new HandedOut(firstMark(start));
   const copiers = new Copiers({
     ...{ handedOut, clock, logger, troubles: vitals.sourceTroubles },

@@ -15,6 +15,8 @@ export interface Chunk {
   readonly batches: readonly Batch[];
   /** The range holds no row behind these. */
   readonly isLast: boolean;
+  /** Where it ends, if rows behind the last of these were looked at and are not wanted. */
+  readonly end?: SnapshotKey | undefined;
 }
 
 export interface ChunkRequest {

@@ -402,7 +402,7 @@ export class Copier {
       return { ...common, batches: [], key: from.key, isLast: true, next: nextTable };
     }
     const { batches, isLast } = chunk;
-    const lastKey = batches.at(-1)?.key ?? from.key;
+    const lastKey = chunk.end ?? batches.at(-1)?.key ?? from.key;
     if (isLast && from.redo === null) {
       return { ...common, batches, key: lastKey, isLast: true, next: nextTable };
     }

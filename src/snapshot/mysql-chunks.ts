@@ -10,7 +10,7 @@ import { seenGtids } from "../binlog/seen-gtids.ts";
 import { asker, text, type Ask } from "../binlog/statement-answers.ts";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { partsOf } from "../core/rows.ts";
+import { partsOf, type Rows } from "../core/rows.ts";
 import type { SnapshotKey } from "../core/snapshot-state.ts";
 import {
   KeyChanged,
@@ -24,7 +24,7 @@ import {
 import type { RowColumn } from "./row-columns.ts";
 import { keyLiteral, rowKey, type RowKey } from "./row-key.ts";
 import { readRows, ROW_SESSION, TableChanged } from "./row-reader.ts";
-import { selectStatement } from "./row-select.ts";
+import { selectStatement, type ChunkQuery } from "./row-select.ts";
 import { describeTable, type RowTable } from "./row-table.ts";
 
 export interface MysqlChunksOptions {
@@ -35,6 +35,8 @@ export interface MysqlChunksOptions {
   /** If that is not the server that rows are read from. */
   readonly replica?: ReplicaQuestions | undefined;
   readonly rowBytesMax: number;
+  /** Condition in SQL of those rows that are wanted, by table. */
+  readonly where?: Readonly<Record<string, string>> | undefined;
   readonly clock: Clock;
 }
 
@@ -146,16 +148,31 @@ export class MysqlChunks implements ChunkSource {
     if (table.index === undefined) throw new KeyMissing(request.table);
     tables.set(request.table, table);
     const after = request.after === null ? undefined : keyOf(table, request.after);
-    const where = request.until === null ? undefined : upTo(table, keyOf(table, request.until));
-    const statement = selectStatement(table, { after, limit, where });
+    const range = request.until === null ? [] : [upTo(table, keyOf(table, request.until))];
+    const read = (query: ChunkQuery): AsyncGenerator<Rows> => {
+      const statement = selectStatement(table, query);
+      return readRows({ connection, clock, rowBytesMax }, { table, statement }, signal);
+    };
+    const keyAt = (rows: Rows): SnapshotKey => named(table, rowKey(table, rows, rows.count - 1));
+    const condition = this.#options.where?.[request.table];
     const batches: Batch[] = [];
     let count = 0;
-    const answer = readRows({ connection, clock, rowBytesMax }, { table, statement }, signal);
-    for await (const rows of answer) {
-      batches.push({ rows, key: named(table, rowKey(table, rows, rows.count - 1)) });
-      count += rows.count;
+    if (condition === undefined) {
+      for await (const rows of read({ after, limit, where: range })) {
+        batches.push({ rows, key: keyAt(rows) });
+        count += rows.count;
+      }
+      return { shape: table.shape, batches, isLast: count < limit };
     }
-    return { shape: table.shape, batches, isLast: count < limit };
+    // As many rows are looked at as otherwise: where few are wanted, one SELECT would go through all of the table.
+    let end: SnapshotKey | undefined;
+    const last = { after, limit: 1, offset: limit - 1, where: range };
+    for await (const rows of read(last)) end = keyAt(rows);
+    const upToEnd = end === undefined ? range : [upTo(table, keyOf(table, end))];
+    for await (const rows of read({ after, where: [...upToEnd, condition] })) {
+      batches.push({ rows, key: keyAt(rows) });
+    }
+    return { shape: table.shape, batches, isLast: end === undefined, end };
   }
 
   close(): void {

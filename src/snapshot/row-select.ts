@@ -15,16 +15,19 @@ export interface ChunkQuery {
   /** The last row that is not wanted again; from the first row on, if left out. */
   readonly after?: RowKey | undefined;
   readonly limit?: number | undefined;
-  /** A condition in SQL. */
-  readonly where?: string | undefined;
+  /** Rows that are passed by in front of the first one. */
+  readonly offset?: number | undefined;
+  /** Conditions in SQL, all of which have to hold. */
+  readonly where?: readonly string[] | undefined;
 }
 
-export function selectStatement(table: RowTable, { after, limit, where }: ChunkQuery): string {
+export function selectStatement(table: RowTable, query: ChunkQuery): string {
+  const { after, limit, offset = 0, where = [] } = query;
   const { shape, columns, index } = table;
   const key = shape.primaryKey.map(i => columns[i] as RowColumn);
   const conditions = [
     ...(after === undefined ? [] : [behind(key, after)]),
-    ...(where === undefined ? [] : [`(${where}\n)`]), // A comment at its end must not hide what follows.
+    ...where.map(condition => `(${condition}\n)`), // A comment at its end must not hide what follows.
   ];
   return [
     `SELECT ${columns.map(({ expression }) => expression).join(", ")}`,
@@ -33,6 +36,7 @@ export function selectStatement(table: RowTable, { after, limit, where }: ChunkQ
     ...(conditions.length === 0 ? [] : [`WHERE ${conditions.join(" AND ")}`]),
     ...(index === undefined ? [] : [`ORDER BY ${key.map(nameOf).join(", ")}`]),
     ...(limit === undefined ? [] : [`LIMIT ${limit}`]),
+    ...(offset === 0 ? [] : [`OFFSET ${offset}`]),
   ].join(" ");
 }
 

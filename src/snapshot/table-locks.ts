@@ -23,6 +23,8 @@ export interface MysqlLocksOptions {
   /** To the server that is streamed from. The signal ends the connection. */
   readonly connect: (signal: AbortSignal) => Promise<Connection>;
   readonly rowBytesMax: number;
+  /** Condition in SQL of those rows that are wanted, by table. */
+  readonly where?: Readonly<Record<string, string>> | undefined;
   readonly clock: Clock;
 }
 
@@ -112,7 +114,8 @@ export class MysqlLocks implements TableLocks {
       [database, name],
     );
     if (text(kind, "engine") !== "InnoDB") throw withoutSnapshot(id, text(kind, "engine"));
-    const statement = selectStatement(table, {});
+    const condition = this.#options.where?.[id];
+    const statement = selectStatement(table, condition === undefined ? {} : { where: [condition] });
     return readRows({ connection, clock, rowBytesMax }, { table, statement }, signal);
   }
 }

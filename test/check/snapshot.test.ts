@@ -34,6 +34,7 @@ async function found(
       batchRows: undefined,
       parallelTables: 1,
       rowsPerS: Infinity,
+      where: {},
       quiesced: false,
       noKey,
       replica: undefined,
@@ -43,6 +44,7 @@ async function found(
     grantee: "'cdc'@'%'",
     server: {
       inspect: () => Promise.resolve({ gtidMode: true, isMariaDb: false } as never),
+      conditionFault: () => Promise.resolve(undefined),
       unreadable: <T extends { readonly database: string; readonly name: string }>(
         names: readonly T[],
       ) => Promise.resolve(names.filter(({ database, name }) => !mayRead(`${database}.${name}`))),

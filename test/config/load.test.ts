@@ -42,6 +42,7 @@ describe("a minimal file", () => {
           batchRows: undefined,
           parallelTables: 1,
           rowsPerS: Infinity,
+          where: {},
           quiesced: false,
           noKey: "refuse",
           replica: undefined,

@@ -20,6 +20,7 @@ function hostsOf(...names: readonly string[]): SourceHosts {
         batchRows: undefined,
         parallelTables: 1,
         rowsPerS: Infinity,
+        where: {},
         quiesced: false,
         noKey: "refuse",
         replica: undefined,

@@ -119,6 +119,25 @@ test("rows come once, then changes; a table that joins gets its own, the others 
   expect((await product.terminate()).code).toBe(0);
 });
 
+test("only rows that are wanted come, however few: changes come of all", async () => {
+  const where = { "shop.pairs": "id % 50 = 7 -- or none" };
+  start(["shop.pairs"], { mode: "initial", batch_rows: 20, where });
+  const wanted = [7, 57, 107, 157, 207].map(id => `r pairs ${id}`);
+  expect([...(await awaitArrival(wanted.length))].sort()).toEqual([...wanted].sort());
+  await until(() => Promise.resolve(product.logTail(5).includes("copied the rows")), {
+    ...{ what: "the end of the copy", timeoutMs: ARRIVAL_MS },
+  });
+  await client.query("UPDATE shop.pairs SET v = 2 WHERE id = 8");
+  expect((await awaitArrival(wanted.length + 1)).at(-1)).toBe("u pairs 8");
+  await product.terminate();
+
+  rmSync(join(dir, "state"), { recursive: true });
+  rmSync(join(dir, "out.jsonl"));
+  start(["shop.pairs"], { mode: "initial", where: { "shop.pairs": "no_such_column > 1" } });
+  expect(await product.exit()).toMatchObject({ code: 78 });
+  expect(product.logTail(3)).toContain("MySQL refuses the condition of source.snapshot.where");
+});
+
 test("what cannot be copied is refused, with what mends it", async () => {
   await client.query("CREATE TABLE shop.loose (v INT)");
   start(["shop.loose"], { mode: "initial" });

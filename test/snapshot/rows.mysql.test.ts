@@ -186,7 +186,7 @@ describe("existing rows", () => {
       "ANALYZE TABLE wide",
     );
     const table = await describeOne("wide");
-    const query = { after: ["9", "98", "3"], limit: 1000, where: "v > 0 -- all" };
+    const query = { after: ["9", "98", "3"], limit: 1000, where: ["v > 0 -- all"] };
     const [plan] = await source.select(
       `EXPLAIN FORMAT=TRADITIONAL ${selectStatement(table, query)}`,
     );
@@ -334,7 +334,7 @@ describe("a connection", () => {
     await source.run("CREATE TABLE slow (id INT PRIMARY KEY)", "INSERT INTO slow VALUES (1), (2)");
     const table = await describeOne("slow");
     // Expected from the beginning: it may come before KILL has its answer.
-    const lost = expect(read(table, { where: "SLEEP(100) = 0" })).rejects.toMatchObject({
+    const lost = expect(read(table, { where: ["SLEEP(100) = 0"] })).rejects.toMatchObject({
       code: "SOURCE_UNAVAILABLE",
     });
     const [{ id }] = (await threadOf(table)) as [{ id: number }];
@@ -342,7 +342,7 @@ describe("a connection", () => {
     await lost;
 
     connection = await connectForStatements(source.connection, closing.signal);
-    const given = read(table, { where: "SLEEP(100) = 0" });
+    const given = read(table, { where: ["SLEEP(100) = 0"] });
     closing.abort(new Error("enough"));
     await expect(given).rejects.toThrow("enough");
   });
