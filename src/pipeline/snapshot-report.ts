@@ -30,6 +30,8 @@ export class SnapshotReport {
 
   constructor(options: SnapshotReportOptions) {
     this.#options = options;
+    // A pipeline that begins again counts what is left anew.
+    options.vitals.copy = undefined;
   }
 
   /** These are to be copied too. */

@@ -56,3 +56,14 @@ test("the estimate is of what is still to be copied, and begins anew when all is
   expect(vitals.copy).toEqual({ tables: 1, tablesLeft: 1, rows: 0, estimatedRows: 50 });
   expect(vitals.copiedRows).toBe(3);
 });
+
+test("a pipeline that begins again in the same process counts what is left anew", () => {
+  const { clock, vitals, report } = begin();
+  report.begin([listed("shop.a"), listed("shop.b")]);
+  report.add({ table: "shop.a", rows: 1, entered: 1, isLast: true });
+  const estimate = () => Promise.resolve(new Map<string, number>());
+  const next = new SnapshotReport({ vitals, estimate, clock, logger: silentLogger });
+  next.begin([listed("shop.b")]);
+  next.add({ table: "shop.b", rows: 1, entered: 1, isLast: true });
+  expect(vitals.copy).toMatchObject({ tables: 1, tablesLeft: 0 });
+});
