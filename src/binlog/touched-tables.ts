@@ -2,7 +2,17 @@
  * The tables that a statement makes, changes, renames, empties or drops, by its text. MySQL writes such statements
  * into the binlog as the client wrote them.
  */
-import { ALTER, LIST, NAME, PAIR, RENAME, listOf, partsOf, pattern } from "./statement-names.ts";
+import {
+  ALTER,
+  DROP,
+  NAME,
+  PAIR,
+  RENAME,
+  TRUNCATE,
+  listOf,
+  partsOf,
+  pattern,
+} from "./statement-names.ts";
 import { skipComments } from "./statements.ts";
 
 export interface TouchedTable {
@@ -19,8 +29,6 @@ const KIND = "(?:ONLINE|OFFLINE|UNIQUE|FULLTEXT|SPATIAL|VECTOR)";
 const INDEX = pattern(
   `(?:CREATE|DROP)\\s+(?:OR\\s+REPLACE\\s+)?(?:${KIND}\\s+)?INDEX\\s+(?:IF\\s+(?:NOT\\s+)?EXISTS\\s+)?${NAME}\\s[\\s\\S]*?\\bON\\s+(${NAME})`,
 );
-const TRUNCATE = pattern(`TRUNCATE\\s+(?:TABLE\\s+)?(${NAME})`);
-const DROP = pattern(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${LIST})`);
 const ALTERED = pattern(`${ALTER}(${NAME})`);
 const RENAMED = pattern(
   `${ALTER}${NAME}\\s(?:[\\s\\S]*?,)?\\s*RENAME\\s+(?!COLUMN|INDEX|KEY)(?:TO\\s+|AS\\s+|=\\s*)?(${NAME})`,

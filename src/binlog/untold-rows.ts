@@ -5,7 +5,17 @@
  */
 import type { TableName } from "../core/name-template.ts";
 import type { TableFilter } from "./reader.ts";
-import { ALTER, LIST, NAME, PAIR, RENAME, listOf, partsOf, pattern } from "./statement-names.ts";
+import {
+  ALTER,
+  DROP,
+  NAME,
+  PAIR,
+  RENAME,
+  TRUNCATE,
+  listOf,
+  partsOf,
+  pattern,
+} from "./statement-names.ts";
 
 export interface Untold {
   readonly table: string;
@@ -13,8 +23,6 @@ export interface Untold {
   readonly what: string;
 }
 
-const TRUNCATE = pattern(`TRUNCATE\\s+(?:TABLE\\s+)?(${NAME})`);
-const DROP = pattern(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${LIST})`);
 const REPLACE = pattern(`CREATE\\s+OR\\s+REPLACE\\s+TABLE\\s+(${NAME})`);
 const PARTITION = pattern(
   `${ALTER}(${NAME})\\s[\\s\\S]*?\\b((?:DROP|TRUNCATE|EXCHANGE|DISCARD|IMPORT)\\s+(?:PARTITION|TABLESPACE))\\b`,
