@@ -32,6 +32,7 @@ const LOST_MS = 3_000;
 const LOOK_MS = 50;
 const WHOLE_LOOK_MS = 500;
 const PATIENCE_MS = 300_000;
+const COPY_S = 20;
 /** Of the rows, those that are to be read behind the last kill. */
 const LEFT_ALONE = 0.2;
 
@@ -98,12 +99,13 @@ class Mended {
   }
 
   #config(): unknown {
-    const { mysql, kafka } = this.#options;
+    const { mysql, kafka, rows } = this.#options;
     return {
       source: {
         ...{ host: mysql.host, port: mysql.port, ...cdcUser },
         on_lost_position: "snapshot",
-        snapshot: { batch_rows: 500 },
+        // Slow enough for kills to find it at work.
+        snapshot: { batch_rows: 500, rows_per_s: Math.ceil((rows * tables.length) / COPY_S) },
       },
       pipelines: [
         {
