@@ -25,6 +25,7 @@ export interface BinlogSourceOptions {
   readonly assembler: Assembler;
   readonly definitions: Definitions;
   readonly wants: TableFilter;
+  readonly wantsDatabase: (database: string) => boolean;
   /** Messages tell of a table that is emptied; where they do not, the log does. */
   readonly tellsTruncate?: boolean;
   readonly preparedGroups: PreparedGroups;
@@ -142,8 +143,8 @@ export class BinlogSource {
   }
 
   #warnOf({ sql, database, position }: Statement): void {
-    const { wants, logger } = this.#options;
-    for (const { table, what } of untoldRows(sql, database, wants)) {
+    const { logger } = this.#options;
+    for (const { table, what } of untoldRows(sql, database, this.#options)) {
       const fields = { table, what, position: `${this.#file}:${position}` };
       logger.warn(
         fields,

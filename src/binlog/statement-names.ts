@@ -12,6 +12,9 @@ export const PAIR = new RegExp(`(${NAME})\\s+(?:(?:NO)?WAIT\\s+\\d*\\s*)?TO\\s+(
 export const pattern = (source: string): RegExp => new RegExp(`^${source}`, "i");
 
 export const TRUNCATE = pattern(`TRUNCATE\\s+(?:TABLE\\s+)?(${NAME})`);
+export const DROP_DATABASE = pattern(
+  `DROP\\s+(?:DATABASE|SCHEMA)\\s+(?:IF\\s+EXISTS\\s+)?(${WORD})`,
+);
 export const DROP = pattern(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${LIST})`);
 
 export function listOf(names: string | undefined): readonly string[] {

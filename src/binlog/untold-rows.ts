@@ -1,5 +1,5 @@
 /**
- * Statements by which rows of a table come or go without a rows event: TRUNCATE, DROP, a partition that is dropped,
+ * Statements by which rows of a table come or go without a rows event: TRUNCATE, DROP, also of a database, a partition that is dropped,
  * emptied or exchanged, another table that takes the name. Of the first a message tells where the format has a word
  * for it; of the others a person has to be told.
  */
@@ -8,6 +8,7 @@ import type { TableFilter } from "./reader.ts";
 import {
   ALTER,
   DROP,
+  DROP_DATABASE,
   NAME,
   PAIR,
   RENAME,
@@ -47,8 +48,18 @@ export function emptiedBy(
   return wants(found.database, found.table) ? found : undefined;
 }
 
+export interface UntoldFilter {
+  readonly wants: TableFilter;
+  /** Whether tables of a database may be captured: a statement that drops it does not name them. */
+  readonly wantsDatabase: (database: string) => boolean;
+}
+
 /** @param database as above. */
-export function untoldRows(sql: string, database: string, wants: TableFilter): readonly Untold[] {
+export function untoldRows(
+  sql: string,
+  database: string,
+  { wants, wantsDatabase }: UntoldFilter,
+): readonly Untold[] {
   const text = withoutComments(sql);
   const found: Untold[] = [];
   const add = (name: string | undefined, what: string): void => {
@@ -59,6 +70,10 @@ export function untoldRows(sql: string, database: string, wants: TableFilter): r
   add(TRUNCATE.exec(text)?.[1], "TRUNCATE took its rows away");
   add(REPLACE.exec(text)?.[1], "CREATE OR REPLACE took its rows away");
   for (const name of listOf(DROP.exec(text)?.[1])) add(name, "it was dropped, with its rows");
+  const [whole] = partsOf(DROP_DATABASE.exec(text)?.[1] ?? "");
+  if (whole !== undefined && wantsDatabase(whole)) {
+    found.push({ table: `${whole}.*`, what: "its database was dropped, with all tables" });
+  }
   const [, partitioned, action = ""] = PARTITION.exec(text) ?? [];
   add(partitioned, `${action.toUpperCase().replace(/\s+/, " ")} took rows away or brought some`);
   const [, before, after] = ALTER_RENAME.exec(text) ?? [];

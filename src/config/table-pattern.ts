@@ -90,3 +90,11 @@ export function compileTableFilter(
     return included.some(isMatch) && !excluded.some(isMatch);
   };
 }
+
+/** Whether a table of this database may be captured; of which names is what the table filter says. */
+export function compileDatabaseFilter(patterns: readonly string[]): (database: string) => boolean {
+  const included = patterns.map(parse).filter(pattern => pattern?.excludes === false);
+  return database =>
+    !SYSTEM_SCHEMAS.has(database.toLowerCase()) &&
+    included.some(pattern => matchesGlob(pattern?.database ?? [], Array.from(database)));
+}

@@ -1,7 +1,7 @@
 /** From the configuration of one pipeline to running stages: the only place that constructs them. */
 import type { Config, PipelineConfig } from "../config/config.ts";
 import { outputHash } from "../config/output-hash.ts";
-import { compileTableFilter } from "../config/table-pattern.ts";
+import { compileDatabaseFilter, compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
@@ -153,6 +153,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   );
   const source = makeSource({
     ...{ config, server, wants, start, clock, logger },
+    wantsDatabase: compileDatabaseFilter(pipeline.tables),
     tellsSchemaChanges: pipeline.schemaTopic !== undefined,
     tellsTruncate: pipeline.events.includes("truncate"),
     connection: hosts.connection,

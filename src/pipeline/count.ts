@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/config.ts";
-import { compileTableFilter } from "../config/table-pattern.ts";
+import { compileDatabaseFilter, compileTableFilter } from "../config/table-pattern.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Vitals } from "../core/vitals.ts";
@@ -24,7 +24,8 @@ export interface CountOptions {
 /** Ends when the signal aborts. A server that goes away later is waited for; one that is not there is not. */
 export async function countChanges(options: CountOptions): Promise<void> {
   const { config, serverId, vitals, logger, signal } = options;
-  const wants = compileTableFilter(config.pipelines.flatMap(({ tables }) => tables));
+  const patterns = config.pipelines.flatMap(({ tables }) => tables);
+  const wants = compileTableFilter(patterns);
   const hosts = new SourceHosts({ source: config.source, clock: systemClock, logger });
   const { server, connection } = hosts;
   try {
@@ -32,6 +33,7 @@ export async function countChanges(options: CountOptions): Promise<void> {
     await server.preflight();
     const source = makeSource({
       ...{ config, server, connection, wants, serverId, logger, clock: systemClock },
+      wantsDatabase: compileDatabaseFilter(patterns),
       identify: async () => (await server.inspect()).serverUuid,
       start: await startFresh(server, config.source.start),
       replicaUuid: randomUUID(),

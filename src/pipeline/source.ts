@@ -22,6 +22,7 @@ export interface SourceOptions {
   /** Which server is to be read on a new connection, and whether it can be. */
   readonly identify: BinlogSourceOptions["identify"];
   readonly wants: (database: string, table: string) => boolean;
+  readonly wantsDatabase: (database: string) => boolean;
   readonly tellsSchemaChanges?: boolean;
   /** Messages tell of a table that is emptied. */
   readonly tellsTruncate?: boolean;
@@ -48,7 +49,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   if (xa !== "at_commit") refusePrepared(start.position);
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
-    ...{ definitions, wants, tellsTruncate },
+    ...{ definitions, wants, wantsDatabase: options.wantsDatabase, tellsTruncate },
     newColumns: options.tellsSchemaChanges === true ? new NewColumns(server) : undefined,
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
     preparedGroups: new PreparedGroups({

@@ -30,6 +30,7 @@ function sourceOf(reader: BinlogReader, logger: Logger = silentLogger): BinlogSo
       () => true,
     ),
     wants: () => true,
+    wantsDatabase: () => true,
     preparedGroups: new PreparedGroups({
       server: {
         binlogFiles: () => Promise.reject(new Error()),

@@ -3,8 +3,9 @@ import { emptiedBy, untoldRows } from "../../src/binlog/untold-rows.ts";
 
 const wants = (database: string, table: string): boolean =>
   database === "shop" && /^(orders|it`ems|bücher)$/.test(table);
+const filter = { wants, wantsDatabase: (database: string): boolean => database === "shop" };
 const tablesOf = (sql: string, database = "shop"): readonly string[] =>
-  untoldRows(sql, database, wants).map(({ table, what }) => `${table}: ${what}`);
+  untoldRows(sql, database, filter).map(({ table, what }) => `${table}: ${what}`);
 
 const TRUNCATED = "shop.orders: TRUNCATE took its rows away";
 const DROPPED = "shop.orders: it was dropped, with its rows";
@@ -21,6 +22,9 @@ test.each([
     ["shop.it`ems: it was dropped, with its rows", DROPPED],
   ],
   ["DROP TEMPORARY TABLE orders", []],
+  ["drop database if exists `shop`", ["shop.*: its database was dropped, with all tables"]],
+  ["DROP SCHEMA shop", ["shop.*: its database was dropped, with all tables"]],
+  ["DROP DATABASE other", []],
   [
     "CREATE OR REPLACE TABLE orders (id INT)",
     ["shop.orders: CREATE OR REPLACE took its rows away"],

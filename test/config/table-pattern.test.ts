@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { compileTableFilter, tablePatternFault } from "../../src/config/table-pattern.ts";
+import {
+  compileDatabaseFilter,
+  compileTableFilter,
+  tablePatternFault,
+} from "../../src/config/table-pattern.ts";
 
 describe("compileTableFilter", () => {
   test.each<[patterns: string[], table: string, captured: boolean]>([
@@ -58,4 +62,11 @@ describe("tablePatternFault", () => {
       expect(tablePatternFault(pattern)).toBeDefined();
     },
   );
+});
+
+test("a database may hold captured tables if a pattern names it", () => {
+  const isCaptured = compileDatabaseFilter(["shop.orders", "log_*.*", "!shop.*", "!audit.*"]);
+  const databases = ["shop", "log_a", "audit", "mysql", "other"];
+  expect(databases.filter(isCaptured)).toEqual(["shop", "log_a"]);
+  expect(compileDatabaseFilter(["*.*"])("mysql")).toBe(false);
 });
