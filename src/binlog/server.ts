@@ -43,6 +43,8 @@ export interface ServerIdentity {
   readonly isMariaDb: boolean;
   readonly version: string;
   readonly gtidMode: boolean;
+  /** Names of tables are lower case, however a statement writes them (`lower_case_table_names=1`). */
+  readonly lowerCaseNames: boolean;
 }
 
 /** A place in the binlog as the server tells it. */
@@ -98,6 +100,7 @@ export class MysqlServer {
         isMariaDb,
         version,
         gtidMode: isMariaDb || variables.get("gtid_mode") === "ON",
+        lowerCaseNames: variables.get("lower_case_table_names") === "1",
       };
     });
   }

@@ -26,6 +26,8 @@ export interface BinlogSourceOptions {
   readonly definitions: Definitions;
   readonly wants: TableFilter;
   readonly wantsDatabase: (database: string) => boolean;
+  /** However a statement writes the name of a table, the server means that in lower case. */
+  readonly lowerCaseNames?: boolean;
   /** Messages tell of a table that is emptied; where they do not, the log does. */
   readonly tellsTruncate?: boolean;
   readonly preparedGroups: PreparedGroups;
@@ -137,15 +139,21 @@ export class BinlogSource {
   }
 
   /** The server marks any DROP like a statement on a temporary table; one that is names it so. */
-  #emptied({ sql, database, isTemporary }: Statement): TableName | "temporary" | undefined {
-    const emptied = emptiedBy(sql, database, this.#options.wants);
-    return emptied !== undefined && isTemporary === true ? "temporary" : emptied;
+  #emptied(event: Statement): TableName | "temporary" | undefined {
+    const emptied = emptiedBy(...this.#named(event), this.#options.wants);
+    return emptied !== undefined && event.isTemporary === true ? "temporary" : emptied;
   }
 
-  #warnOf({ sql, database, position }: Statement): void {
+  /** The statement and its database, with names as the server knows them. */
+  #named({ sql, database }: Statement): readonly [sql: string, database: string] {
+    if (this.#options.lowerCaseNames !== true) return [sql, database];
+    return [sql.toLowerCase(), database.toLowerCase()];
+  }
+
+  #warnOf(event: Statement): void {
     const { logger } = this.#options;
-    for (const { table, what } of untoldRows(sql, database, this.#options)) {
-      const fields = { table, what, position: `${this.#file}:${position}` };
+    for (const { table, what } of untoldRows(...this.#named(event), this.#options)) {
+      const fields = { table, what, position: `${this.#file}:${event.position}` };
       logger.warn(
         fields,
         "rows of a table came or went by a statement, and no message tells of it",
@@ -157,11 +165,12 @@ export class BinlogSource {
   async #tellOf(event: Statement, signal: AbortSignal): Promise<void> {
     const { wants, newColumns, assembler } = this.#options;
     if (newColumns === undefined || this.#emptied(event) === "temporary") return;
-    const { sql, database, nextPosition } = event;
-    const touched = touchedTables(sql, database).filter(table => wants(table.database, table.name));
+    const touched = touchedTables(...this.#named(event)).filter(table =>
+      wants(table.database, table.name),
+    );
     if (touched.length === 0) return;
     const there = touched.filter(({ isGone }) => !isGone);
-    const behind = { file: this.#file, position: nextPosition };
+    const behind = { file: this.#file, position: event.nextPosition };
     const columns = await newColumns.behind(behind, there, signal);
     if (signal.aborted) return;
     const tables = touched.map(table => ({

@@ -5,6 +5,7 @@ import { compileDatabaseFilter, compileTableFilter } from "../config/table-patte
 import { systemClock } from "../core/clock.ts";
 import { TidemarkError, toTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { retrying } from "../core/retry.ts";
 import type { Vitals } from "../core/vitals.ts";
 import { makeEncoder, withSchemaChanges } from "./formats.ts";
 import { HEARTBEAT_TABLE, Heartbeats } from "./heartbeats.ts";
@@ -151,9 +152,12 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
     },
     starting,
   );
+  const asking = { clock, logger, signal: starting, doing: "Asking MySQL what it is" };
+  const about = await retrying(() => server.inspect(), asking);
   const source = makeSource({
     ...{ config, server, wants, start, clock, logger },
     wantsDatabase: compileDatabaseFilter(pipeline.tables),
+    lowerCaseNames: about.lowerCaseNames,
     tellsSchemaChanges: pipeline.schemaTopic !== undefined,
     tellsTruncate: pipeline.events.includes("truncate"),
     connection: hosts.connection,
@@ -165,7 +169,7 @@ async function build(parts: Parts, starting: AbortSignal): Promise<Built> {
   const { vitals, snapshots: begun } = run;
   const snapshot = await withSnapshot(
     {
-      ...{ config, pipeline, server, source, start, vitals, clock, logger, begun, ended },
+      ...{ config, pipeline, server, about, source, start, vitals, clock, logger, begun, ended },
       ...{ ...delivering, connection: hosts.connection },
     },
     starting,

@@ -34,6 +34,7 @@ export async function countChanges(options: CountOptions): Promise<void> {
     const source = makeSource({
       ...{ config, server, connection, wants, serverId, logger, clock: systemClock },
       wantsDatabase: compileDatabaseFilter(patterns),
+      lowerCaseNames: (await server.inspect()).lowerCaseNames,
       identify: async () => (await server.inspect()).serverUuid,
       start: await startFresh(server, config.source.start),
       replicaUuid: randomUUID(),

@@ -40,6 +40,7 @@ export interface SnapshotStages {
   readonly config: Config;
   readonly pipeline: PipelineConfig;
   readonly server: MysqlServer;
+  readonly about: Pick<ServerIdentity, "serverId" | "gtidMode" | "isMariaDb">;
   /** Where existing rows are read, unless the configuration names a replica. */
   readonly connection: MysqlConnectionOptions;
   readonly source: BinlogSource;
@@ -70,12 +71,9 @@ export async function withSnapshot(
   stages: SnapshotStages,
   signal: AbortSignal,
 ): Promise<WithSnapshot> {
-  const { config, server, progress, clock, logger } = stages;
+  const { config, about, progress, clock, logger } = stages;
   const { snapshot } = config.source;
-  const retry = { clock, logger, signal };
-  const doing = "Asking MySQL what it is";
-  const about = await retrying(() => server.inspect(), { ...retry, doing });
-  const { copiers, interleaved, report } = build(stages, about);
+  const { copiers, interleaved, report } = build(stages);
   const begin = (tables: readonly ListedTable[]): void => {
     report.begin(tables);
     if (tables.length === 0) return;
@@ -85,7 +83,7 @@ export async function withSnapshot(
   };
   const { mode } = snapshot;
   const known = progress.snapshot.state;
-  const asking = { ...retry, doing: "Asking MySQL for its tables" };
+  const asking = { clock, logger, signal, doing: "Asking MySQL for its tables" };
   const plan =
     mode === "never"
       ? known && onlyRequested(known)
@@ -136,12 +134,10 @@ async function planOf(
   });
 }
 
-function build(
-  stages: SnapshotStages,
-  { serverId, gtidMode, isMariaDb }: Pick<ServerIdentity, "serverId" | "gtidMode" | "isMariaDb">,
-) {
+function build(stages: SnapshotStages) {
   const { config, server, connection, source, start, watcher, progress, vitals, clock, logger } =
     stages;
+  const { serverId, gtidMode, isMariaDb } = stages.about;
   const { batchRows, quiesced, parallelTables, rowsPerS, where, noKey } = config.source.snapshot;
   const { memoryPerPipelineBytes, maxRowBytes } = config.queue;
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, memoryPerPipelineBytes / CHUNK_SHARE);

@@ -23,6 +23,7 @@ export interface SourceOptions {
   readonly identify: BinlogSourceOptions["identify"];
   readonly wants: (database: string, table: string) => boolean;
   readonly wantsDatabase: (database: string) => boolean;
+  readonly lowerCaseNames: boolean;
   readonly tellsSchemaChanges?: boolean;
   /** Messages tell of a table that is emptied. */
   readonly tellsTruncate?: boolean;
@@ -41,7 +42,7 @@ export const ENTRY_ROWS_MAX = 500;
 
 export function makeSource(options: SourceOptions): BinlogSource {
   const { config, server, wants, start, serverId, replicaUuid, clock, logger, onLoss } = options;
-  const { connection, identify, tellsTruncate = false } = options;
+  const { connection, identify, wantsDatabase, lowerCaseNames, tellsTruncate = false } = options;
   const { serverUuid } = start;
   const rowBytesMax = config.queue.maxRowBytes;
   const definitions = new Definitions(server, wants, start.position.definitions);
@@ -49,7 +50,7 @@ export function makeSource(options: SourceOptions): BinlogSource {
   if (xa !== "at_commit") refusePrepared(start.position);
   const shared = { connection, wants, definitions, rowBytesMax, clock, xa };
   return new BinlogSource({
-    ...{ definitions, wants, wantsDatabase: options.wantsDatabase, tellsTruncate },
+    ...{ definitions, wants, wantsDatabase, lowerCaseNames, tellsTruncate },
     newColumns: options.tellsSchemaChanges === true ? new NewColumns(server) : undefined,
     reader: openReader(reader, { ...shared, serverId, replicaUuid }),
     preparedGroups: new PreparedGroups({

@@ -3,7 +3,14 @@ import { replicaFindings, type ReplicaScene } from "../../src/check/replica.ts";
 import type { ServerIdentity, SourceTable } from "../../src/binlog/server.ts";
 
 const IDENTITY: ServerIdentity = {
-  ...{ serverUuid: "there", serverId: 2, isMariaDb: false, version: "9.7.0", gtidMode: true },
+  ...{
+    serverUuid: "there",
+    serverId: 2,
+    isMariaDb: false,
+    version: "9.7.0",
+    gtidMode: true,
+    lowerCaseNames: false,
+  },
 };
 const ORDERS: SourceTable = { database: "shop", name: "orders", hasPrimaryKey: true };
 
