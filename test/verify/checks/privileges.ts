@@ -37,6 +37,7 @@ export async function privileges({ options }: CheckContext): Promise<Outcome> {
   let ok = true;
   for (const [version, metadata, copying] of SERVERS) {
     const name = [version, metadata, copying].join(" ").trimEnd();
+    progress(`privileges: ${name}`);
     const source = await TypesSource.start(version, metadata);
     try {
       const { asked, wrong } = await new Trial(source, metadata, copying).judge();
@@ -75,8 +76,8 @@ class Trial {
     const snapshot = { mode, no_key: this.#locks ? "lock" : "refuse" };
     const start = await this.#source.position();
     // A table that nobody shows is missed only where the pipeline names it.
-    const tables = this.#copies ? [`${DATABASE}.orders`] : undefined;
-    const run = new FileRun(this.#source.mysql, start, { snapshot }, { tables });
+    const named = this.#copies ? { tables: [`${DATABASE}.orders`] } : {};
+    const run = new FileRun(this.#source.mysql, start, { snapshot }, named);
     try {
       await run.product.exit();
       const asked = await this.#askedFor(run);
@@ -105,7 +106,8 @@ class Trial {
   async #askedFor(run: FileRun): Promise<readonly string[]> {
     const asked: string[] = [];
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      const { stdout } = run.command("check", "--json");
+      const { stdout, stderr } = run.command("check", "--json");
+      if (stdout === "") throw new Error(`check says nothing: ${stderr}`);
       const found = (JSON.parse(stdout) as Found[]).filter(
         ({ ok, level, fix }) =>
           !ok && fix.startsWith("GRANT ") && (level === "error" || this.#metadata === "MINIMAL"),
