@@ -42,6 +42,8 @@ const LOOSE_ROWS_MIN = 100_000;
 const LOOSE_KILLS = 3;
 /** It takes seconds only. */
 const LOOSE_LOOK_MS = 20;
+/** At most so long after its turn has come, it is killed first. */
+const FIRST_LOOSE_MS = 400;
 /** What a wrong build has not brought by then, it will not bring. */
 const MUTANT_PATIENCE_MS = 20_000;
 const RSS_MAX_MB = 300;
@@ -232,10 +234,13 @@ class Handover {
       const isInside = isThere();
       if ((await this.#kill()) && isInside) hits.inside += 1;
     }
-    // From a replica many rows change before their turn, so that fewer are read.
-    const isEnding = (): boolean =>
-      this.#oracle.reads >= NEARLY_ALL * all || this.#loose.emptied > 0 || this.#isCopied;
-    await this.#until(isEnding, "the end of the snapshot", LOOSE_LOOK_MS);
+    // Its log says it sooner than its messages, which have to be read for that.
+    const isEnding = (): boolean => {
+      if (this.#product.ended) throw new Error(`Tidemark ended:\n${this.#product.logTail(8)}`);
+      return this.#isLastTable || this.#isCopied;
+    };
+    const what = "the end of the snapshot";
+    await until(isEnding, { what, timeoutMs: PATIENCE_MS, intervalMs: LOOSE_LOOK_MS });
     await this.#killedInLoose(hits);
     for (let kill = 0; kill < atEnd; kill += 1) {
       await sleep(this.#random.int(20, 1_200));
@@ -248,15 +253,21 @@ class Handover {
   async #killedInLoose(hits: { insideLoose: number }): Promise<void> {
     const rows = this.#looseRows;
     for (let kill = 0; kill < LOOSE_KILLS; kill += 1) {
-      const emptied = kill === 0 ? 0 : this.#loose.emptied;
+      const { emptied } = this.#loose;
       const share = this.#random.next() * 0.5;
       const isThere = (): boolean =>
         this.#loose.emptied > emptied && this.#loose.rowsRead >= share * rows;
       const what = `${share} of the table without key`;
-      await this.#until(() => isThere() || this.#isCopied, what, LOOSE_LOOK_MS);
+      if (kill === 0) await sleep(this.#random.int(0, FIRST_LOOSE_MS));
+      else await this.#until(() => isThere() || this.#isCopied, what, LOOSE_LOOK_MS);
       if (!this.#isCopied) hits.insideLoose += 1;
       await this.#kill();
     }
+  }
+
+  /** What is left is the one without key. */
+  get #isLastTable(): boolean {
+    return this.#product.logTail(100).includes("tables_left=1");
   }
 
   get #isCopied(): boolean {
