@@ -26,6 +26,7 @@ describe.each(versions)("MysqlServer on %s", version => {
       isMariaDb: false,
       version: row?.["version"],
       gtidMode: true,
+      lowerCaseNames: false,
     });
   });
 
